@@ -1,0 +1,121 @@
+"""GET /callback/{provider}: the person is back from the identity provider.
+
+In order: the state is ours and unused, the provider is the one we sent them to, the browser is the one that approved;
+only then is the provider's answer read.
+"""
+
+import hmac
+
+from vestibule.authorization_server.approve import give_code
+from vestibule.authorization_server.consent import VERIFIER_PURPOSE
+from vestibule.authorization_server.replies import Browser, Context, Redirect
+from vestibule.authorization_server.server import AuthorizationServer
+from vestibule.errors import AccessDenied, PageError
+from vestibule.model import DEFAULT_TENANT, AuthorizationRequest, Identity, SignIn, digest
+from vestibule.ports import SignInRequest
+from vestibule.protocol.authorize import error_response
+from vestibule.protocol.parameters import Parameters
+
+_START_AGAIN = "Go back to the application and start again."
+
+
+async def callback(
+    provider_name: str, query: Parameters, browser: Browser, server: AuthorizationServer, context: Context
+) -> Redirect:
+    query.check_single()
+    request, sign_in = await _redeem_state(query, server)
+    _check_provider(provider_name, sign_in, server)
+    _check_browser(browser, sign_in)
+    try:
+        identity = await _identify(query, request, sign_in, server)
+    except AccessDenied as error:
+        await _record(request, server, context, reason=error.detail)
+        url = error_response(request.redirect_uri, error, state=request.client_state, issuer=server.settings.issuer)
+        return Redirect(url)
+    except PageError as error:
+        await _record(request, server, context, reason=error.detail)
+        raise
+    return await _welcome(identity, request, browser, server, context)
+
+
+async def _redeem_state(query: Parameters, server: AuthorizationServer) -> tuple[AuthorizationRequest, SignIn]:
+    state = query.get("state")
+    if not state:
+        raise PageError("This answer does not say which sign-in it belongs to.", action=_START_AGAIN)
+    request = await server.store.requests.redeem_state(digest(state), now=server.clock())
+    if request is None or request.sign_in is None:
+        raise PageError("This sign-in has expired, or has been used already.", action=_START_AGAIN)
+    return request, request.sign_in
+
+
+def _check_provider(name: str, sign_in: SignIn, server: AuthorizationServer) -> None:
+    # Mix-up (RFC 9700 §4.4): an answer that arrives at another provider's callback is not for it.
+    if name != sign_in.provider or name not in server.providers:
+        raise PageError("This answer came back at the address of another provider.", action=_START_AGAIN)
+
+
+def _check_browser(browser: Browser, sign_in: SignIn) -> None:
+    # CVE-2026-27124: somebody consents in their own browser and sends the provider's URL to a victim. The code for
+    # the victim would go to the attacker's client. Only the browser that clicked may come back.
+    if not browser.sign_in or not hmac.compare_digest(digest(browser.sign_in), sign_in.browser_digest):
+        raise PageError(
+            "This sign-in was begun in another browser.",
+            action="If somebody sent you the link, close it: it would have let them in as you. Otherwise start again "
+            "from the application, and let this site set cookies.",
+        )
+
+
+async def _identify(
+    query: Parameters, request: AuthorizationRequest, sign_in: SignIn, server: AuthorizationServer
+) -> Identity:
+    state = query.get("state")
+    verifier = server.sealer.open(VERIFIER_PURPOSE, sign_in.sealed_verifier, digest(state))
+    if verifier is None:
+        raise PageError("This sign-in was begun with a key that is not used any more.", action=_START_AGAIN)
+    return await server.providers[sign_in.provider].finish(
+        query.values,
+        SignInRequest(
+            state=state,
+            nonce=sign_in.nonce,
+            code_verifier=verifier.decode(),
+            callback_url=f"{server.settings.issuer}/callback/{sign_in.provider}",
+            max_age=request.max_age,
+        ),
+    )
+
+
+async def _welcome(
+    identity: Identity, request: AuthorizationRequest, browser: Browser, server: AuthorizationServer, context: Context
+) -> Redirect:
+    tenant = DEFAULT_TENANT
+    session = await server.open_session(identity, tenant, browser)
+    await server.record(
+        context, "session.open", "allowed", actor=identity.user, client_id=request.client_id, tenant=tenant
+    )
+    await server.remember_consent(
+        user=identity.user,
+        tenant=tenant,
+        client_id=request.client_id,
+        redirect_uri=request.redirect_uri,
+        resource=request.resource,
+        scopes=request.scopes,
+        approved=True,
+    )
+    await server.record(
+        context,
+        "consent.approve",
+        "allowed",
+        actor=identity.user,
+        client_id=request.client_id,
+        tenant=tenant,
+        target=request.resource,
+        facts={"scope": " ".join(request.scopes)},
+    )
+    redirect = await give_code(request, identity, tenant, server, context)
+    return Redirect(redirect.url, (session,))
+
+
+async def _record(request: AuthorizationRequest, server: AuthorizationServer, context: Context, *, reason: str) -> None:
+    await server.record(
+        context, "session.open", "denied", client_id=request.client_id, target=request.resource, reason=reason
+    )

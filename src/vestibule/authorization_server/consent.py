@@ -1,0 +1,242 @@
+"""GET and POST /consent: what is asked, and the answer.
+
+The page belongs to the browser that asked (consent cookie), its form to the page (CSRF tag over cookie and request),
+and an approval to the browser that clicked (sign-in cookie). A GET changes nothing.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from vestibule.authorization_server.approve import approve_for_session
+from vestibule.authorization_server.replies import Browser, Context, Cookie, CookieName, Redirect
+from vestibule.authorization_server.server import AuthorizationServer, consent_key, is_recent
+from vestibule.errors import AccessDenied, PageError
+from vestibule.model import (
+    AuthorizationRequest,
+    Client,
+    RequestState,
+    Resource,
+    Session,
+    SignIn,
+    digest,
+)
+from vestibule.ports import IdentityProvider, SignInRequest
+from vestibule.protocol.authorize import error_response
+from vestibule.protocol.parameters import Parameters
+
+CSRF_PURPOSE = "consent-form"
+VERIFIER_PURPOSE = "provider-code-verifier"
+SIGN_IN_COOKIE_LIFETIME = 600  # seconds
+
+_START_AGAIN = "Go back to the application and start again."
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """All that the consent page shows."""
+
+    request: AuthorizationRequest
+    client: Client
+    resource: Resource
+    session: Session | None
+    providers: tuple[IdentityProvider, ...]
+    csrf: str
+    cookies: tuple[Cookie, ...]
+    refused_at: datetime | None  # the person refused this before, and has not asked to reconsider
+
+
+async def question(
+    request_id: str, browser: Browser, server: AuthorizationServer, *, reconsider: bool = False
+) -> Question:
+    """What to ask. Raises `PageError`."""
+    request = await _request_of(request_id, browser, server)
+    client = await server.clients.for_authorize(request.client_id)
+    resource = server.resource(request.resource)
+    if resource is None:
+        raise PageError("The MCP server that this was about is not served here any more.", action=_START_AGAIN)
+    session = await _usable_session(request, browser, server)
+    cookie = browser.csrf or server.token()
+    return Question(
+        request=request,
+        client=client,
+        resource=resource,
+        session=session,
+        providers=tuple(server.providers.values()),
+        csrf=server.authenticator.tag(CSRF_PURPOSE, _csrf_message(request_id, browser.consent, cookie)),
+        cookies=(Cookie(CookieName.CSRF, cookie, 24 * 3600),),
+        refused_at=None if reconsider else await _refused_at(request, session, server),
+    )
+
+
+async def answer(form: Parameters, browser: Browser, server: AuthorizationServer, context: Context) -> Redirect:
+    """Act on the click. Raises `PageError`; 403 when the form is not from our page in this browser."""
+    form.check_single()
+    request = await _request_of(form.get("txn"), browser, server)
+    message = _csrf_message(request.request_id, browser.consent, browser.csrf)
+    if not browser.csrf or not server.authenticator.verify(CSRF_PURPOSE, message, form.get("csrf")):
+        raise PageError(
+            "This form did not come from our page in this browser, so nothing was done.",
+            action=_START_AGAIN,
+            status=403,
+            error="access_denied",
+        )
+    match form.get("decision"):
+        case "approve":
+            return await _approve(request, form.get("provider"), browser, server, context)
+        case "deny":
+            return await _deny(request, browser, server, context)
+        case "reconsider":
+            return Redirect(f"{server.settings.issuer}/consent?txn={request.request_id}&again=1")
+        case _:
+            raise PageError("The form has no decision.", action="Go back and choose Allow or Refuse.")
+
+
+async def _approve(
+    request: AuthorizationRequest,
+    provider_name: str,
+    browser: Browser,
+    server: AuthorizationServer,
+    context: Context,
+) -> Redirect:
+    session = await _usable_session(request, browser, server)
+    if session is not None:
+        approved = await server.store.requests.approve(request.request_id, None, now=server.clock())
+        if approved is None:
+            raise _used()
+        await _remember(approved, session, server, context, approved=True)
+        return await approve_for_session(approved, session, server, context)
+    return await _send_to_provider(request, _provider(provider_name, server), browser, server)
+
+
+async def _send_to_provider(
+    request: AuthorizationRequest, provider: IdentityProvider, browser: Browser, server: AuthorizationServer
+) -> Redirect:
+    """The state becomes valid here and only here: after the click, bound to this browser's sign-in cookie."""
+    leg = SignInRequest(
+        state=server.token(),
+        nonce=server.token(),
+        code_verifier=server.token(size=48),
+        callback_url=f"{server.settings.issuer}/callback/{provider.name}",
+        prompt=request.prompt & {"login", "select_account"},
+        login_hint=request.login_hint,
+        max_age=request.max_age,
+    )
+    url = await provider.begin(leg)  # first: while the provider is down, the request stays open for another try
+    binding = browser.sign_in or server.token()
+    sign_in = SignIn(
+        provider=provider.name,
+        state_digest=digest(leg.state),
+        browser_digest=digest(binding),
+        nonce=leg.nonce,
+        sealed_verifier=server.sealer.seal(VERIFIER_PURPOSE, leg.code_verifier.encode(), digest(leg.state)),
+    )
+    if await server.store.requests.approve(request.request_id, sign_in, now=server.clock()) is None:
+        raise _used()
+    return Redirect(url, (Cookie(CookieName.SIGN_IN, binding, SIGN_IN_COOKIE_LIFETIME),))
+
+
+async def _deny(
+    request: AuthorizationRequest, browser: Browser, server: AuthorizationServer, context: Context
+) -> Redirect:
+    refused = await server.store.requests.refuse(request.request_id, now=server.clock())
+    if refused is None:
+        raise _used()
+    session = await server.session_of(browser)
+    if session is not None:
+        await _remember(refused, session, server, context, approved=False)
+    else:
+        await server.record(context, "consent.refuse", "denied", client_id=refused.client_id, target=refused.resource)
+    error = AccessDenied("The person refused.")
+    return Redirect(
+        error_response(refused.redirect_uri, error, state=refused.client_state, issuer=server.settings.issuer)
+    )
+
+
+async def _remember(
+    request: AuthorizationRequest,
+    session: Session,
+    server: AuthorizationServer,
+    context: Context,
+    *,
+    approved: bool,
+) -> None:
+    await server.remember_consent(
+        user=session.identity.user,
+        tenant=session.tenant,
+        client_id=request.client_id,
+        redirect_uri=request.redirect_uri,
+        resource=request.resource,
+        scopes=request.scopes,
+        approved=approved,
+    )
+    await server.record(
+        context,
+        "consent.approve" if approved else "consent.refuse",
+        "allowed" if approved else "denied",
+        actor=session.identity.user,
+        client_id=request.client_id,
+        tenant=session.tenant,
+        target=request.resource,
+        facts={"scope": " ".join(request.scopes)},
+    )
+
+
+async def _request_of(request_id: str, browser: Browser, server: AuthorizationServer) -> AuthorizationRequest:
+    request = await server.store.requests.get(request_id, now=server.clock()) if 0 < len(request_id) < 100 else None
+    if request is None:
+        raise PageError("This link has expired, or was never made here.", action=_START_AGAIN)
+    if not browser.consent or digest(browser.consent) != request.browser_digest:
+        raise PageError(
+            "This page belongs to another browser.",
+            action="If somebody sent you this link, close it. Otherwise start again from the application, and let this "
+            "site set cookies.",
+        )
+    if request.state is not RequestState.ASKED:
+        raise _used()
+    return request
+
+
+async def _usable_session(
+    request: AuthorizationRequest, browser: Browser, server: AuthorizationServer
+) -> Session | None:
+    session = await server.session_of(browser)
+    now = server.clock()
+    if session is None or not is_recent(session, prompt=request.prompt, max_age=request.max_age, now=now):
+        # Signed in during this very request (in another tab) is as fresh as it gets.
+        return session if session is not None and session.signed_in_at >= request.created_at else None
+    return session
+
+
+async def _refused_at(
+    request: AuthorizationRequest, session: Session | None, server: AuthorizationServer
+) -> datetime | None:
+    if session is None:
+        return None
+    consent = await server.store.consents.find(
+        consent_key(
+            user=session.identity.user,
+            tenant=session.tenant,
+            client_id=request.client_id,
+            redirect_uri=request.redirect_uri,
+            resource=request.resource,
+        )
+    )
+    if consent is None or consent.approved or not consent.scopes >= frozenset(request.scopes):
+        return None
+    return consent.decided_at
+
+
+def _provider(name: str, server: AuthorizationServer) -> IdentityProvider:
+    if not name and len(server.providers) == 1:
+        return next(iter(server.providers.values()))
+    if name not in server.providers:
+        raise PageError("There is no such way to sign in here.", action=_START_AGAIN)
+    return server.providers[name]
+
+
+def _csrf_message(request_id: str, consent_cookie: str, csrf_cookie: str) -> bytes:
+    return "\n".join((request_id, consent_cookie, csrf_cookie)).encode()
+
+
+def _used() -> PageError:
+    return PageError("This page has been used already.", action=_START_AGAIN)

@@ -1,0 +1,35 @@
+"""POST /register: dynamic client registration (RFC 7591)."""
+
+from vestibule.authorization_server.replies import Context, JsonReply
+from vestibule.authorization_server.server import CLIENT_ID_PREFIX, CLIENT_SECRET_PREFIX, AuthorizationServer
+from vestibule.errors import AccessDenied
+from vestibule.model import Client, ClientOrigin, digest
+from vestibule.protocol.registration import read_registration, registration_response
+
+MAX_BODY = 64 * 1024
+
+
+async def register(content_type: str, body: bytes, server: AuthorizationServer, context: Context) -> JsonReply:
+    """The new client, with its secret if it has one: shown once, kept as a digest."""
+    if not server.settings.registration:
+        raise AccessDenied("This server does not register clients.", action="Ask its operator for a client_id.")
+    wanted = read_registration(content_type, body)  # 400 invalid_client_metadata, invalid_redirect_uri
+    secret = server.token(CLIENT_SECRET_PREFIX) if wanted.auth_method != "none" else ""
+    now = server.clock()
+    client = Client(
+        client_id=server.token(CLIENT_ID_PREFIX, size=16),
+        origin=ClientOrigin.REGISTERED,
+        redirect_uris=wanted.redirect_uris,
+        name=wanted.name,
+        auth_method=wanted.auth_method,
+        secret_digest=digest(secret) if secret else None,
+        grant_types=wanted.grant_types,
+        scopes=wanted.scopes,
+        client_uri=wanted.client_uri,
+        logo_uri=wanted.logo_uri,
+        application_type=wanted.application_type,
+        registered_at=now,
+    )
+    await server.store.clients.add(client)
+    await server.record(context, "client.register", "allowed", client_id=client.client_id, facts={"name": client.name})
+    return JsonReply(registration_response(client, secret=secret, issued_at=int(now.timestamp())), status=201)

@@ -1,0 +1,337 @@
+"""Every error Vestibule raises on purpose.
+
+An error has two readers. `message` and `action` reach whoever sent the request: what happened, and what to do.
+`detail` reaches only our log, so it may name the key, the client or the clock difference that explains the refusal.
+Nothing here knows HTTP frameworks; `status` is the number that the one renderer of each plane uses.
+
+    VestibuleError
+    ├── StartError                 the program refuses to start (exit 1; ConfigurationError: exit 2)
+    │   └── ConfigurationError     every fault of the configuration at once
+    ├── OAuthError                 RFC 6749 §5.2: error, error_description
+    │   └── InvalidRequest, InvalidClient, InvalidGrant, …
+    ├── PageError                  a person is looking at a browser; nothing may be redirected
+    ├── Refusal                    the resource server or the gateway says no, in the form of docs/errors.md
+    │   ├── MissingAuthorization, InvalidToken, TokenExpired, …     401
+    │   ├── InsufficientScope, OriginDenied, PolicyDenied           403
+    │   └── UpstreamUnavailable, UpstreamTimeout, …                 502, 504
+    ├── FetchError                 something we asked of the outside did not come
+    │   └── FetchRefused           the address guard or a cap said no before or while asking
+    └── Unavailable                a part we depend on is gone for now (503)
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class VestibuleError(Exception):
+    """The root. `message` may be shown to the other side; `detail` goes to the log only."""
+
+    def __init__(self, message: str, *, action: str = "", detail: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.action = action
+        self.detail = detail
+
+
+# --- the program does not start -------------------------------------------------------------------------------------
+
+
+class StartError(VestibuleError):
+    """The program cannot start: a port taken, a wrong key, a store newer than the program."""
+
+    exit_code: ClassVar[int] = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong with the configuration, in the operator's words."""
+
+    key: str  # dotted, as in the file: upstreams[0].url
+    reason: str
+    fix: str
+
+
+class ConfigurationError(StartError):
+    """The configuration cannot be used. `faults` has all of them, not the first."""
+
+    exit_code: ClassVar[int] = 2
+
+    def __init__(self, faults: tuple[Fault, ...]) -> None:
+        super().__init__("; ".join(f"{fault.key}: {fault.reason}" for fault in faults))
+        self.faults = faults
+
+
+# --- OAuth ----------------------------------------------------------------------------------------------------------
+
+
+class OAuthError(VestibuleError):
+    """A protocol error in the two fields RFC 6749 §5.2 gives it: `error` and `error_description`."""
+
+    error: ClassVar[str] = "server_error"
+    status: ClassVar[int] = 400
+
+    @property
+    def description(self) -> str:
+        return f"{self.message} {self.action}".strip()
+
+
+class InvalidRequest(OAuthError):
+    error = "invalid_request"
+
+
+class InvalidClient(OAuthError):
+    """RFC 6749 §5.2; always 401, with a challenge when the client tried the Authorization header."""
+
+    error = "invalid_client"
+    status = 401
+
+
+class InvalidGrant(OAuthError):
+    error = "invalid_grant"
+
+
+class UnauthorizedClient(OAuthError):
+    error = "unauthorized_client"
+
+
+class UnsupportedGrantType(OAuthError):
+    error = "unsupported_grant_type"
+
+
+class UnsupportedResponseType(OAuthError):
+    error = "unsupported_response_type"
+
+
+class UnsupportedTokenType(OAuthError):
+    """RFC 7009 §2.2.1."""
+
+    error = "unsupported_token_type"
+
+
+class InvalidScope(OAuthError):
+    error = "invalid_scope"
+
+
+class InvalidTarget(OAuthError):
+    """RFC 8707 §2."""
+
+    error = "invalid_target"
+
+
+class AccessDenied(OAuthError):
+    error = "access_denied"
+    status = 403
+
+
+class LoginRequired(OAuthError):
+    """OpenID Connect Core §3.1.2.6, for prompt=none."""
+
+    error = "login_required"
+
+
+class ConsentRequired(OAuthError):
+    """OpenID Connect Core §3.1.2.6, for prompt=none."""
+
+    error = "consent_required"
+
+
+class InvalidRedirectUri(OAuthError):
+    """RFC 7591 §3.2.2."""
+
+    error = "invalid_redirect_uri"
+
+
+class InvalidClientMetadata(OAuthError):
+    """RFC 7591 §3.2.2."""
+
+    error = "invalid_client_metadata"
+
+
+class RequestTooLarge(OAuthError):
+    error = "invalid_request"
+    status = 413
+
+
+class TemporarilyUnavailable(OAuthError):
+    """RFC 6749 §4.1.2.1; 503 with Retry-After."""
+
+    error = "temporarily_unavailable"
+    status = 503
+
+
+class ServerError(OAuthError):
+    error = "server_error"
+    status = 500
+
+
+# --- a person is looking --------------------------------------------------------------------------------------------
+
+
+class PageError(VestibuleError):
+    """Shown as a page. Used where no redirect URI has been proven, so that nothing may be sent anywhere.
+
+    `error` is the OAuth code that fits, for tools that read the page's JSON form.
+    """
+
+    def __init__(
+        self, message: str, *, action: str = "", detail: str = "", status: int = 400, error: str = "invalid_request"
+    ) -> None:
+        super().__init__(message, action=action, detail=detail)
+        self.status = status
+        self.error = error
+
+
+# --- the resource server and the gateway ----------------------------------------------------------------------------
+
+
+class Refusal(VestibuleError):
+    """The answer to an MCP request that goes no further.
+
+    `code` stands in the body's `error.data.error_code`; `bearer_error` is RFC 6750 §3.1's value for the challenge,
+    empty where no challenge belongs.
+    """
+
+    code: ClassVar[str] = "REFUSED"
+    status: ClassVar[int] = 400
+    bearer_error: ClassVar[str] = ""
+
+
+class BadRequest(Refusal):
+    code = "BAD_REQUEST"
+
+
+class NotFound(Refusal):
+    code = "NOT_FOUND"
+    status = 404
+
+
+class SessionNotFound(Refusal):
+    """MCP: an unknown session is 404, and the client starts anew. Somebody else's session is just as unknown."""
+
+    code = "SESSION_NOT_FOUND"
+    status = 404
+
+
+class MethodNotAllowed(Refusal):
+    code = "METHOD_NOT_ALLOWED"
+    status = 405
+
+
+class BodyTooLarge(Refusal):
+    code = "BODY_TOO_LARGE"
+    status = 413
+
+
+class MissingAuthorization(Refusal):
+    """401 without an `error` in the challenge: RFC 6750 §3.1 wants none where no credentials were sent."""
+
+    code = "MISSING_AUTHORIZATION"
+    status = 401
+
+
+class InvalidToken(Refusal):
+    code = "INVALID_TOKEN"
+    status = 401
+    bearer_error = "invalid_token"
+
+
+class InvalidSignature(InvalidToken):
+    code = "INVALID_SIGNATURE"
+
+
+class TokenExpired(InvalidToken):
+    code = "TOKEN_EXPIRED"
+
+
+class InvalidAudience(InvalidToken):
+    code = "INVALID_AUDIENCE"
+
+
+class InvalidIssuer(InvalidToken):
+    code = "INVALID_ISSUER"
+
+
+class TokenRevoked(InvalidToken):
+    code = "TOKEN_REVOKED"
+
+
+class InsufficientScope(Refusal):
+    """`scopes` are all that the operation needs, in one challenge."""
+
+    code = "INSUFFICIENT_SCOPE"
+    status = 403
+    bearer_error = "insufficient_scope"
+
+    def __init__(self, message: str, *, scopes: tuple[str, ...], action: str = "", detail: str = "") -> None:
+        super().__init__(message, action=action, detail=detail)
+        self.scopes = scopes
+
+
+class PolicyDenied(Refusal):
+    code = "POLICY_DENIED"
+    status = 403
+
+
+class OriginDenied(Refusal):
+    code = "ORIGIN_DENIED"
+    status = 403
+
+
+class TenantDenied(Refusal):
+    code = "TENANT_DENIED"
+    status = 403
+
+
+class HostDenied(Refusal):
+    """The Host header names somebody else: DNS rebinding or a misconfigured proxy."""
+
+    code = "HOST_DENIED"
+    status = 421
+
+
+class RateLimited(Refusal):
+    code = "RATE_LIMITED"
+    status = 429
+
+
+class UpstreamUnavailable(Refusal):
+    code = "UPSTREAM_UNAVAILABLE"
+    status = 502
+
+
+class UpstreamTimeout(Refusal):
+    code = "UPSTREAM_TIMEOUT"
+    status = 504
+
+
+class UpstreamCredentialFailed(Refusal):
+    """The upstream did not accept what we showed it. Its own 401 or 403 is never shown as ours."""
+
+    code = "UPSTREAM_CREDENTIAL_FAILED"
+    status = 502
+
+
+# --- what we depend on ----------------------------------------------------------------------------------------------
+
+
+class FetchError(VestibuleError):
+    """Something we asked of the outside did not come. `message` is the same for every cause a stranger may steer."""
+
+
+class FetchRefused(FetchError):
+    """We did not ask, or stopped reading: a special-use address, a redirect, a cap."""
+
+
+class Unavailable(Refusal):
+    """A part we depend on is gone for now."""
+
+    code = "UNAVAILABLE"
+    status = 503
+
+
+class StoreUnavailable(Unavailable):
+    code = "STORE_UNAVAILABLE"
+
+
+class IdentityProviderUnavailable(Unavailable):
+    code = "IDENTITY_PROVIDER_UNAVAILABLE"

@@ -1,0 +1,62 @@
+"""Who someone is, as told by a provider, and who is calling now."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from vestibule.model.secret import TokenDigest
+
+TenantId: TypeAlias = str
+
+DEFAULT_TENANT: TenantId = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What an identity provider asserted. Identity is (issuer, subject); an e-mail address identifies nobody."""
+
+    issuer: str
+    subject: str
+    provider: str  # the provider's name in the configuration
+    name: str = ""
+    email: str = ""  # for display; empty unless the provider says it is verified
+    claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def user(self) -> str:
+        """The stable name of this person in our records: provider and subject."""
+        return f"{self.provider}:{self.subject}"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A browser signed in with us. The cookie's value is stored as a digest only."""
+
+    digest: TokenDigest = field(repr=False)
+    identity: Identity
+    tenant: TenantId
+    signed_in_at: datetime  # UTC
+    expires_at: datetime  # UTC
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is calling now: identity, client, scopes, tenant, and until when."""
+
+    issuer: str
+    subject: str
+    user: str
+    tenant: TenantId
+    client_id: str
+    scopes: frozenset[str]
+    resource: str
+    grant_id: str
+    token_id: str
+    expires_at: datetime  # UTC
+    identity_issuer: str = ""  # who asserted the subject
+
+    @property
+    def key(self) -> str:
+        """What binds a session, a cache entry or a stream to this principal. Never shown."""
+        return "\n".join((self.tenant, self.identity_issuer or self.issuer, self.subject, self.client_id))

@@ -1,0 +1,74 @@
+"""Reading an OpenID provider's metadata (OpenID Connect Discovery §4.3)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from vestibule.protocol.json_body import UnreadableJson, read_object
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderMetadata:
+    """What is used of a provider's discovery document."""
+
+    issuer: str
+    authorization_endpoint: str
+    token_endpoint: str
+    jwks_uri: str
+    userinfo_endpoint: str
+    signing_algorithms: tuple[str, ...]
+    auth_methods: tuple[str, ...]
+    sends_iss: bool
+
+
+class MetadataError(ValueError):
+    """The document cannot be used. The text names the member, for the operator."""
+
+
+def metadata_url(issuer: str) -> str:
+    return f"{issuer.rstrip('/')}/.well-known/openid-configuration"
+
+
+def read_metadata(body: bytes, *, issuer: str) -> ProviderMetadata:
+    """Raises `MetadataError`. The issuer must be the configured one to the letter, and endpoints as safe as it."""
+    try:
+        document = read_object(body)
+    except UnreadableJson as error:
+        raise MetadataError(f"the discovery document cannot be read: {error}") from error
+    if document.get("issuer") != issuer:
+        raise MetadataError(f"issuer is {str(document.get('issuer'))[:200]!r}, configured is {issuer!r}")
+    methods = document.get("code_challenge_methods_supported")
+    if isinstance(methods, list) and "S256" not in methods:
+        raise MetadataError("code_challenge_methods_supported has no S256")
+    return ProviderMetadata(
+        issuer=issuer,
+        authorization_endpoint=_endpoint(document, "authorization_endpoint", issuer),
+        token_endpoint=_endpoint(document, "token_endpoint", issuer),
+        jwks_uri=_endpoint(document, "jwks_uri", issuer),
+        userinfo_endpoint=_endpoint(document, "userinfo_endpoint", issuer) if document.get("userinfo_endpoint") else "",
+        signing_algorithms=_strings(document, "id_token_signing_alg_values_supported") or ("RS256",),
+        auth_methods=_strings(document, "token_endpoint_auth_methods_supported") or ("client_secret_basic",),
+        sends_iss=document.get("authorization_response_iss_parameter_supported") is True,
+    )
+
+
+def _endpoint(document: Mapping[str, Any], name: str, issuer: str) -> str:
+    url = document.get(name)
+    if not isinstance(url, str) or len(url) > 2048 or not url.isprintable():
+        raise MetadataError(f"{name} is missing")
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise MetadataError(f"{name} is not a URL") from error
+    # An https provider whose document sends the code or our secret over http has been tampered with or misconfigured.
+    if parts.scheme != "https" and parts.scheme != urlsplit(issuer).scheme:
+        raise MetadataError(f"{name} is not https")
+    if not parts.hostname or parts.fragment:
+        raise MetadataError(f"{name} is not an endpoint URL")
+    return url
+
+
+def _strings(document: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    value = document.get(name)
+    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()

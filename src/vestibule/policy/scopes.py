@@ -1,0 +1,22 @@
+"""Scopes per upstream: a call needs all of them, and is told all that it lacks at once."""
+
+from vestibule.errors import InsufficientScope, MissingAuthorization
+from vestibule.model import Principal, Resource
+
+
+class ScopePolicy:
+    """Implements `ports.Permission`."""
+
+    def check(self, principal: Principal | None, resource: Resource) -> None:
+        needed = resource.upstream.scopes
+        if principal is None:
+            if resource.upstream.access != "anonymous":
+                raise MissingAuthorization("This MCP server is behind a sign-in.", action="Sign in.")
+            return
+        if not principal.scopes.issuperset(needed):
+            raise InsufficientScope(
+                f"This call needs the scope {' '.join(needed)}.",
+                scopes=needed,
+                action="Let your client ask for it: the person will be shown what is new.",
+                detail=f"{principal.user} has {' '.join(sorted(principal.scopes))!r}",
+            )

@@ -1,0 +1,344 @@
+"""What the core asks of the outside, one Protocol per noun.
+
+A port promises behaviour, not only shapes: what happens to concurrent callers, what is durable when a call returns, and
+which errors come. Every store raises `StoreUnavailable` when it cannot be reached; when a method that writes returns,
+what it wrote survives SIGKILL. `vestibule.testing.store_contract` proves these promises for any implementation.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol, TypeAlias
+
+from vestibule.model import (
+    AuditEvent,
+    AuthorizationCode,
+    AuthorizationRequest,
+    Client,
+    ClientId,
+    Consent,
+    ConsentKey,
+    Grant,
+    GrantId,
+    Identity,
+    Principal,
+    RefreshToken,
+    Resource,
+    Revocation,
+    Session,
+    SignIn,
+    TokenDigest,
+    Upstream,
+)
+
+# --- the small seams: time, chance, names ---------------------------------------------------------------------------
+
+Clock: TypeAlias = Callable[[], datetime]
+"""The time, in UTC."""
+
+Entropy: TypeAlias = Callable[[int], bytes]
+"""That many unpredictable bytes."""
+
+Resolver: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
+"""The IP addresses of a host name, as text, all of them."""
+
+
+# --- stores ---------------------------------------------------------------------------------------------------------
+
+
+class ClientStore(Protocol):
+    """Registered clients. (Configured ones and metadata documents are not kept here.)"""
+
+    async def add(self, client: Client) -> None: ...
+
+    async def get(self, client_id: ClientId) -> Client | None: ...
+
+    async def remove(self, client_id: ClientId) -> bool:
+        """Whether there was such a client. Its grants are not touched."""
+
+
+class AuthorizationRequestStore(Protocol):
+    async def add(self, request: AuthorizationRequest) -> None: ...
+
+    async def get(self, request_id: str, *, now: datetime) -> AuthorizationRequest | None:
+        """The request, in whatever state, unless it has expired."""
+
+    async def approve(self, request_id: str, sign_in: SignIn | None, *, now: datetime) -> AuthorizationRequest | None:
+        """ASKED → APPROVED with the leg to the provider, or ASKED → FINISHED without one.
+
+        Of any number of concurrent callers exactly one gets the request (in its new state); the others get None.
+        """
+
+    async def refuse(self, request_id: str, *, now: datetime) -> AuthorizationRequest | None:
+        """ASKED → FINISHED. Exactly one concurrent caller gets the request."""
+
+    async def redeem_state(self, state_digest: TokenDigest, *, now: datetime) -> AuthorizationRequest | None:
+        """APPROVED → FINISHED by the state that the provider sent back. Exactly one concurrent caller gets it."""
+
+
+class ConsentStore(Protocol):
+    async def remember(self, consent: Consent) -> None:
+        """Replaces what was remembered for the same key."""
+
+    async def find(self, key: ConsentKey) -> Consent | None: ...
+
+    async def forget(self, key: ConsentKey) -> bool: ...
+
+
+class SessionStore(Protocol):
+    async def add(self, session: Session) -> None: ...
+
+    async def get(self, digest: TokenDigest, *, now: datetime) -> Session | None: ...
+
+    async def remove(self, digest: TokenDigest) -> bool: ...
+
+
+class GrantStore(Protocol):
+    async def add(self, grant: Grant) -> None: ...
+
+    async def get(self, grant_id: GrantId) -> Grant | None:
+        """The grant, revoked or not."""
+
+    async def list_live(self, *, limit: int = 1000) -> Sequence[Grant]: ...
+
+    async def revoke(self, grant_id: GrantId, *, now: datetime, tokens_expire_at: datetime) -> bool:
+        """Mark it revoked and announce that to every replica, in one step that cannot happen half.
+
+        True for the one caller whose call revoked it. `tokens_expire_at`: when the last access token dies by itself.
+        """
+
+
+class CodeStore(Protocol):
+    async def add(self, code: AuthorizationCode) -> None: ...
+
+    async def get(self, digest: TokenDigest) -> AuthorizationCode | None:
+        """Look without taking: to check what a redemption must prove, and to know a replay when one comes."""
+
+    async def redeem(self, digest: TokenDigest, *, now: datetime) -> AuthorizationCode | None:
+        """Take the code out of circulation and return it.
+
+        Of any number of concurrent callers exactly one gets it; the others, callers after it expired, and callers
+        whose grant has been revoked get None.
+        """
+
+
+class RefreshTokenStore(Protocol):
+    async def add(self, token: RefreshToken) -> None: ...
+
+    async def find(self, digest: TokenDigest) -> RefreshToken | None:
+        """The token, spent or not, expired or not."""
+
+    async def rotate(
+        self, digest: TokenDigest, successor: RefreshToken, sealed_successor: bytes, *, now: datetime
+    ) -> bool:
+        """Spend the token and add its successor, in one step.
+
+        True for exactly one of any number of concurrent callers; False when it was spent, has expired, or its grant is
+        revoked.
+        """
+
+
+class RevocationFeed(Protocol):
+    async def announce(self, revocation: Revocation) -> None: ...
+
+    async def since(self, moment: datetime, *, now: datetime) -> Sequence[Revocation]:
+        """All that was revoked at or after `moment` and still matters."""
+
+
+class AuditLog(Protocol):
+    async def record(self, event: AuditEvent) -> None:
+        """Durable when it returns."""
+
+    async def tail(self, *, limit: int = 100) -> Sequence[AuditEvent]:
+        """The newest events, newest first."""
+
+
+class Housekeeping(Protocol):
+    async def sweep(self, *, now: datetime) -> int:
+        """Delete what has expired and blank the sealed successors whose window has passed. How many rows it touched."""
+
+
+class Store(Protocol):
+    """All of it, behind one address."""
+
+    @property
+    def clients(self) -> ClientStore: ...
+    @property
+    def requests(self) -> AuthorizationRequestStore: ...
+    @property
+    def consents(self) -> ConsentStore: ...
+    @property
+    def sessions(self) -> SessionStore: ...
+    @property
+    def grants(self) -> GrantStore: ...
+    @property
+    def codes(self) -> CodeStore: ...
+    @property
+    def refresh_tokens(self) -> RefreshTokenStore: ...
+    @property
+    def revocations(self) -> RevocationFeed: ...
+    @property
+    def audit(self) -> AuditLog: ...
+    @property
+    def housekeeping(self) -> Housekeeping: ...
+
+    async def ping(self) -> None:
+        """Raises `StoreUnavailable` when the store cannot answer."""
+
+    async def bind_keys(self, check: Mapping[str, bytes]) -> bool:
+        """Remember the key ring's check values (key id → value), or compare with what is remembered.
+
+        False when a key id is known with another value, or when none of the ring's ids is known to a store that has
+        some: then the ring belongs to another store.
+        """
+
+    async def close(self) -> None: ...
+
+
+# --- keys -----------------------------------------------------------------------------------------------------------
+
+
+class Sealer(Protocol):
+    """Authenticated encryption at rest and in tokens. A value sealed for one purpose opens for no other."""
+
+    def seal(self, purpose: str, plaintext: bytes, context: bytes = b"") -> bytes:
+        """AES-256-GCM under the newest key; the key's id and a fresh nonce are in the result, as bytes."""
+
+    def open(self, purpose: str, sealed: bytes, context: bytes = b"") -> bytes | None:
+        """The plaintext, or None for anything that this ring did not seal for this purpose and context."""
+
+
+class Authenticator(Protocol):
+    """Short keyed tags that bind two things together (a session and its principal, a form and its browser)."""
+
+    def tag(self, purpose: str, message: bytes) -> str:
+        """22 characters of base64url: 128 bits of HMAC-SHA-256 under the newest key."""
+
+    def verify(self, purpose: str, message: bytes, tag: str) -> bool:
+        """In constant time, under any key that is still accepted."""
+
+
+class SigningKeys(Protocol):
+    def public_jwks(self) -> Mapping[str, Any]:
+        """RFC 7517 JWK Set with public members only."""
+
+
+# --- who is calling -------------------------------------------------------------------------------------------------
+
+
+class Doorkeeper(Protocol):
+    """Who is calling? The resource server's answer to the gateway.
+
+    `recognize` is the warm path: no I/O, no waiting. `admit` is the whole check. Both raise a `Refusal` with the code
+    of docs/errors.md; neither lets a token pass whose audience is not exactly this resource.
+    """
+
+    def recognize(self, authorization: bytes | None, resource: Resource, now: float) -> Principal | None:
+        """The principal when this header was admitted before and nothing has changed since; else None."""
+
+    async def admit(self, authorization: bytes | None, resource: Resource, now: float) -> Principal:
+        """Verify the header's token for this resource. `now`: seconds since the epoch."""
+
+    def on_revoked(self, listener: Callable[[Callable[[Principal], bool]], None]) -> None:
+        """`listener` is called with a predicate whenever principals stop being welcome, to end their streams."""
+
+
+class Permission(Protocol):
+    """May this principal do that? Raises `InsufficientScope` (with all missing scopes at once) or `PolicyDenied`."""
+
+    def check(self, principal: Principal | None, resource: Resource) -> None: ...
+
+
+class CredentialSource(Protocol):
+    """What we show an upstream for a principal. It never sees the client's token."""
+
+    async def headers_for(self, principal: Principal | None, upstream: Upstream) -> Sequence[tuple[bytes, bytes]]:
+        """Header lines to inject, lower-case names. Raises `UpstreamCredentialFailed`: there is no fallback."""
+
+    def cached(self, principal: Principal | None, upstream: Upstream) -> Sequence[tuple[bytes, bytes]] | None:
+        """The same without waiting, or None when it has to be fetched."""
+
+    def drop(self, principal: Principal | None, upstream: Upstream) -> None:
+        """The upstream did not accept it; the next call fetches it anew."""
+
+
+# --- identity providers ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SignInRequest:
+    """What a provider needs to send a browser on its way. All of it is ours; nothing of the client's passes."""
+
+    state: str
+    nonce: str
+    code_verifier: str
+    callback_url: str
+    prompt: frozenset[str] = frozenset()
+    login_hint: str = ""
+    max_age: int | None = None
+
+
+class IdentityProvider(Protocol):
+    """Who tells us who someone is."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the configuration and in /callback/{provider}."""
+
+    @property
+    def title(self) -> str:
+        """What the button says."""
+
+    async def begin(self, request: SignInRequest) -> str:
+        """The URL to send the browser to. Raises `IdentityProviderUnavailable`."""
+
+    async def finish(self, answer: Mapping[str, str], request: SignInRequest) -> Identity:
+        """The identity behind the callback's query, after every check the protocol has.
+
+        Raises `PageError` (the answer is not acceptable; nobody is signed in), `AccessDenied` (the person or the
+        provider said no) or `IdentityProviderUnavailable`.
+        """
+
+    async def ping(self) -> None:
+        """Raises `IdentityProviderUnavailable` when it cannot be reached."""
+
+
+# --- the outside ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedDocument:
+    """What a guarded GET brought: status 200 only, the body capped."""
+
+    url: str
+    content_type: str
+    body: bytes
+    headers: Mapping[str, str]
+
+
+class DocumentFetcher(Protocol):
+    """The guarded GET for every URL that a stranger can steer."""
+
+    async def fetch(self, url: str, *, cap: int) -> FetchedDocument:
+        """At most `cap` bytes of a 200 answer, within five seconds in all, over verified https.
+
+        Raises `FetchRefused` or `FetchError`, with one message for all causes: the caller may be a stranger's agent.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class HttpClient(Protocol):
+    """The plain client for URLs of the operator's configuration (identity providers)."""
+
+    async def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> HttpAnswer: ...
+
+    async def post_form(
+        self, url: str, form: Mapping[str, str], *, headers: Mapping[str, str] | None = None
+    ) -> HttpAnswer:
+        """Raises `FetchError`. Never retried: a form may carry a one-time code."""

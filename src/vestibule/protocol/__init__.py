@@ -1,0 +1,1 @@
+"""What the RFCs and the MCP specification say, as pure functions over values: no clock, no randomness, no I/O."""

@@ -1,0 +1,58 @@
+"""What an ID token's claims must say (OpenID Connect Core §3.1.3.7)."""
+
+import hmac
+from collections.abc import Mapping
+from typing import Any
+
+from vestibule.protocol.jwt import JwtError
+
+LEEWAY = 60  # seconds a provider's clock may differ from ours
+MAX_SUBJECT = 255  # OpenID Connect Core §2
+
+
+def check_id_token(
+    claims: Mapping[str, Any], *, issuer: str, client_id: str, nonce: str, now: int, max_age: int | None = None
+) -> None:
+    """Raise `JwtError` unless the token is this provider's answer to this request. `now`: seconds since the epoch."""
+    if claims.get("iss") != issuer:
+        raise JwtError(f"iss is {str(claims.get('iss'))[:200]!r}, not {issuer!r}")
+    _check_audience(claims, client_id)
+    _check_times(claims, now)
+    sent = claims.get("nonce")
+    if not isinstance(sent, str) or not hmac.compare_digest(sent.encode(), nonce.encode()):
+        raise JwtError("nonce is not the one of this sign-in")
+    subject = claims.get("sub")
+    if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT or not subject.isprintable():
+        raise JwtError("sub is missing, too long or not printable")
+    if max_age is not None:
+        signed_in_at = _number(claims, "auth_time")
+        if signed_in_at is None or now - signed_in_at > max_age + LEEWAY:
+            raise JwtError("auth_time is older than max_age")
+
+
+def _check_audience(claims: Mapping[str, Any], client_id: str) -> None:
+    audience = claims.get("aud")
+    audiences = [audience] if isinstance(audience, str) else audience
+    if not isinstance(audiences, list) or client_id not in audiences:
+        raise JwtError("aud is not this client")
+    if len(audiences) > 1 and claims.get("azp") != client_id:
+        raise JwtError("several audiences, and azp is not this client")
+    if claims.get("azp") not in (None, client_id):
+        raise JwtError("azp is another client")
+
+
+def _check_times(claims: Mapping[str, Any], now: int) -> None:
+    expires_at = _number(claims, "exp")
+    if expires_at is None or now >= expires_at + LEEWAY:
+        raise JwtError(f"exp is {claims.get('exp')!r}, now is {now}")
+    issued_at = _number(claims, "iat")
+    if issued_at is None or issued_at > now + LEEWAY:
+        raise JwtError(f"iat is {claims.get('iat')!r}, now is {now}")
+    not_before = _number(claims, "nbf")
+    if not_before is not None and not_before > now + LEEWAY:
+        raise JwtError(f"nbf is {not_before!r}, now is {now}")
+
+
+def _number(claims: Mapping[str, Any], name: str) -> float | None:
+    value = claims.get(name)
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None

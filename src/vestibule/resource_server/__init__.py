@@ -1,0 +1,6 @@
+"""Is this call allowed: verify → Principal → challenge. For our own sealed tokens; each is for exactly one resource."""
+
+from vestibule.resource_server.doorkeeper import ResourceServer
+from vestibule.resource_server.revocations import RevocationWatch
+
+__all__ = ["ResourceServer", "RevocationWatch"]

@@ -1,0 +1,83 @@
+"""What has been revoked, known without asking the store.
+
+This replica's own revocations arrive by `learn` before they are answered; those of others by looking at the feed every
+second. The look goes back a minute further than the last one, because rows of concurrent transactions become visible
+out of order. A replica that could not look for a minute stops admitting anybody: a revocation may have passed it by.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+
+from vestibule.errors import StoreUnavailable
+from vestibule.model import AccessToken, Principal, Revocation, RevocationKind
+from vestibule.ports import Clock, RevocationFeed
+
+INTERVAL = timedelta(seconds=1)
+OVERLAP = timedelta(minutes=1)
+BLIND_AFTER = timedelta(minutes=1)
+
+Unwelcome = Callable[[Principal], bool]
+
+
+class RevocationWatch:
+    """The revoked grants and tokens that could still matter."""
+
+    def __init__(self, feed: RevocationFeed, clock: Clock, *, interval: timedelta = INTERVAL) -> None:
+        self._feed = feed
+        self._clock = clock
+        self._interval = interval
+        self._grants: dict[str, float] = {}
+        self._tokens: dict[str, float] = {}
+        self._seen_until = clock() - timedelta(days=1)
+        self._blind_from = clock().timestamp() + BLIND_AFTER.total_seconds()
+        self._listeners: list[Callable[[Unwelcome], None]] = []
+
+    def covers(self, token: AccessToken | Principal) -> bool:
+        """Whether the token, or the grant it came from, has been revoked."""
+        return token.grant_id in self._grants or token.token_id in self._tokens
+
+    def is_blind(self, now: float) -> bool:
+        return now > self._blind_from
+
+    def add_listener(self, listener: Callable[[Unwelcome], None]) -> None:
+        self._listeners.append(listener)
+
+    def learn(self, revocation: Revocation) -> None:
+        """Takes effect before this returns: new calls are refused, and open streams told to end."""
+        kept = self._grants if revocation.kind is RevocationKind.GRANT else self._tokens
+        if revocation.value in kept:
+            return
+        kept[revocation.value] = revocation.expires_at.timestamp()
+        self._tell(revocation)
+
+    def _tell(self, revocation: Revocation) -> None:
+        def unwelcome(principal: Principal) -> bool:
+            if revocation.kind is RevocationKind.GRANT:
+                return principal.grant_id == revocation.value
+            return principal.token_id == revocation.value
+
+        for listener in self._listeners:
+            listener(unwelcome)
+
+    async def look(self) -> None:
+        """Read the feed once. Raises `StoreUnavailable`."""
+        now = self._clock()
+        for revocation in await self._feed.since(self._seen_until - OVERLAP, now=now):
+            self.learn(revocation)
+        self._seen_until = now
+        self._blind_from = now.timestamp() + BLIND_AFTER.total_seconds()
+        self._forget(now.timestamp())
+
+    def _forget(self, now: float) -> None:
+        for kept in (self._grants, self._tokens):
+            for value in [value for value, expires_at in kept.items() if expires_at <= now]:
+                del kept[value]
+
+    async def run(self) -> None:
+        """Look for ever; ended by cancelling it."""
+        while True:
+            with suppress(StoreUnavailable):  # told by readiness, and by `is_blind` when it lasts
+                await self.look()
+            await asyncio.sleep(self._interval.total_seconds())

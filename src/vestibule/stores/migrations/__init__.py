@@ -1,0 +1,1 @@
+"""Alembic migrations, forwards only, shipped with the program."""
