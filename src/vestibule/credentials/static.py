@@ -6,7 +6,7 @@ from vestibule.model import Principal, Upstream
 
 
 class StaticCredentials:
-    """Implements `ports.CredentialSource` for `none` and `static`. There is nothing to fetch, so nothing to wait for."""
+    """Implements `ports.CredentialSource` for `none` and `static`. Nothing is fetched."""
 
     def __init__(self, upstreams: Sequence[Upstream]) -> None:
         self._headers = {

@@ -17,7 +17,7 @@ PROTECTED_RESOURCE = "oauth-protected-resource"
 
 
 def well_known_path(kind: str, identifier: str) -> str:
-    """The path of a metadata document: the well-known part goes between host and path (RFC 8414 §3.1, RFC 9728 §3.1)."""
+    """Where a metadata document stands: between host and path (RFC 8414 §3.1, RFC 9728 §3.1)."""
     return f"/.well-known/{kind}{urlsplit(identifier).path.rstrip('/')}"
 
 

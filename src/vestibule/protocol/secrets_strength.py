@@ -7,9 +7,7 @@ import re
 MIN_BYTES = 32
 _MIN_DISTINCT = 16
 _HEX = re.compile(r"[0-9a-fA-F]{64,}\Z")
-_SAMPLES = re.compile(
-    r"change.?me|secret|password|example|sample|default|placeholder|replace|your.?key", re.IGNORECASE
-)
+_SAMPLES = re.compile(r"change.?me|secret|password|example|sample|default|placeholder|replace|your.?key", re.IGNORECASE)
 
 HOW_TO_MAKE_ONE = "python -c 'import secrets; print(secrets.token_urlsafe(32))'"
 

@@ -1,0 +1,242 @@
+"""The data plane as one object: its routes, its connections, its clock."""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from vestibule.errors import HostDenied, OriginDenied, Refusal
+from vestibule.gateway.exchange import Exchange
+from vestibule.gateway.lane import Lane
+from vestibule.gateway.refusals import render, status_line
+from vestibule.gateway.sessions import SessionBinding
+from vestibule.gateway.upstream import UpstreamPool
+from vestibule.model import Principal, Resource
+from vestibule.ports import Authenticator, CredentialSource, Doorkeeper, Entropy, Permission
+
+TICK_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayLimits:
+    """What one client may take. Bytes and seconds."""
+
+    max_head: int = 32 * 1024
+    max_headers: int = 100
+    max_body: int = 10 * 1024 * 1024
+    max_swallowed: int = 64 * 1024  # of a refused request's body, to keep its connection
+    head_seconds: float = 10.0
+    body_seconds: float = 30.0  # without progress
+    idle_seconds: float = 75.0  # between requests
+    keep_alive_seconds: float = 25.0  # of silence on a stream, before a comment
+
+
+@dataclass(slots=True)
+class Counters:
+    """What the metrics are made of."""
+
+    requests: int = 0
+    refusals: dict[str, int] = field(default_factory=dict)
+    malformed: int = 0
+    broken_answers: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """All that a request at one path needs, found with one look into a dict."""
+
+    name: str
+    resource: Resource
+    pool: UpstreamPool
+    permission: Permission
+    credentials: CredentialSource
+    sessions: SessionBinding
+    limits: GatewayLimits
+    resource_metadata: str
+    first_byte_seconds: float
+    idle_seconds: float
+
+    def target(self, query: bytes) -> bytes:
+        """The request target at the upstream: its own path and query, then the client's query."""
+        joined = b"&".join(part for part in (self.pool.query, query) if part)
+        return b"%b?%b" % (self.pool.path, joined) if joined else self.pool.path
+
+
+class Gateway:
+    """See `vestibule.gateway`."""
+
+    def __init__(
+        self,
+        *,
+        resources: Sequence[Resource],
+        doorkeeper: Doorkeeper,
+        permission: Permission,
+        credentials: CredentialSource,
+        authenticator: Authenticator,
+        hosts: frozenset[str],
+        origins: frozenset[str],
+        resource_metadata_url: Callable[[Resource], str],
+        realm: str,
+        clock: Callable[[], float],
+        entropy: Entropy,
+        tls: Callable[[], ssl.SSLContext] = ssl.create_default_context,
+        limits: GatewayLimits = GatewayLimits(),
+        log: Callable[..., None] | None = None,
+    ) -> None:
+        self.doorkeeper = doorkeeper
+        self.clock = clock
+        self.limits = limits
+        self.counters = Counters()
+        self.lanes: set[Lane] = set()
+        self.exchanges: set[Exchange] = set()
+        self.streams: set[Exchange] = set()
+        self._hosts = frozenset(host.lower().encode("ascii") for host in hosts)
+        self._origins = frozenset(origin.lower().encode("ascii") for origin in origins)
+        self._realm = realm
+        self._entropy = entropy
+        self._log = log
+        self._ticker: asyncio.Task[None] | None = None
+        sessions = SessionBinding(authenticator)
+        pools: dict[str, UpstreamPool] = {}
+        for resource in resources:
+            pools.setdefault(resource.upstream.name, UpstreamPool(resource.upstream, tls))
+        self.pools: Mapping[str, UpstreamPool] = pools
+        self.routes: Mapping[bytes, Route] = {
+            resource.path.encode("ascii"): Route(
+                name=resource.upstream.name,
+                resource=resource,
+                pool=pools[resource.upstream.name],
+                permission=permission,
+                credentials=credentials,
+                sessions=sessions,
+                limits=limits,
+                resource_metadata=resource_metadata_url(resource),
+                first_byte_seconds=resource.upstream.timeouts.first_byte.total_seconds(),
+                idle_seconds=resource.upstream.timeouts.idle_stream.total_seconds(),
+            )
+            for resource in resources
+        }
+        doorkeeper.on_revoked(self._end_streams)
+
+    def protocol_class(self) -> type[Lane]:
+        """For `uvicorn.Config(http=…)`."""
+        return type("GatewayLane", (Lane,), {"gateway": self})
+
+    def start(self) -> None:
+        """Begin watching the clock. Needs a running loop."""
+        self._ticker = asyncio.create_task(self._tick())
+
+    async def close(self) -> None:
+        if self._ticker is not None:
+            self._ticker.cancel()
+        for exchange in list(self.exchanges):
+            exchange.end_stream()
+        for pool in self.pools.values():
+            pool.close()
+
+    # --- checks -----------------------------------------------------------------------------------------------------
+
+    def check_host(self, host: bytes) -> None:
+        if host.lower() not in self._hosts:
+            raise HostDenied(
+                "This server does not answer to that name.",
+                action="Use the address in public_url; a reverse proxy must pass the Host header on.",
+                detail=f"Host {host[:200]!r}",
+            )
+
+    def check_origin(self, origin: bytes | None) -> None:
+        if origin is not None and origin.lower() not in self._origins:
+            raise OriginDenied(
+                "Requests from pages of that origin are not allowed.",
+                action="Add it to origins in the configuration, if it is yours.",
+                detail=f"Origin {origin[:200]!r}",
+            )
+
+    # --- answers ----------------------------------------------------------------------------------------------------
+
+    def request_id(self) -> str:
+        return self._entropy(8).hex()
+
+    def render(
+        self,
+        refusal: Refusal,
+        route: Route,
+        *,
+        rpc_id: str | int | None,
+        request_id: str,
+        close: bool,
+        allow: bytes,
+    ) -> bytes:
+        refusals = self.counters.refusals
+        refusals[refusal.code] = refusals.get(refusal.code, 0) + 1
+        if self._log is not None:
+            self._log(
+                "mcp_refused",
+                code=refusal.code,
+                status=refusal.status,
+                upstream=route.name,
+                request_id=request_id,
+                reason=refusal.message,
+                detail=refusal.detail,
+            )
+        return render(
+            refusal,
+            resource=route.resource,
+            resource_metadata=route.resource_metadata,
+            realm=self._realm,
+            rpc_id=rpc_id,
+            request_id=request_id,
+            close=close,
+            allow=allow if refusal.status == 405 else b"",
+        )
+
+    def render_bare(self, refusal: Refusal, status: int) -> bytes:
+        """For what could not be read as a request to anything."""
+        request_id = self.request_id()
+        answer = render(
+            refusal,
+            resource=None,
+            resource_metadata="",
+            realm=self._realm,
+            rpc_id=None,
+            request_id=request_id,
+            close=True,
+        )
+        return status_line(status) + answer.partition(b"\r\n")[2]
+
+    # --- the clock --------------------------------------------------------------------------------------------------
+
+    def forget(self, exchange: Exchange) -> None:
+        self.exchanges.discard(exchange)
+        self.streams.discard(exchange)
+
+    def _end_streams(self, unwelcome: Callable[[Principal], bool]) -> None:
+        for exchange in list(self.streams):
+            if exchange.principal is not None and unwelcome(exchange.principal):
+                exchange.end_stream()
+
+    async def _tick(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            self.tick(loop.time())
+
+    def tick(self, now: float) -> None:
+        """One look at everything that has a time to end."""
+        for pool in self.pools.values():
+            pool.close_idle(now)
+        for exchange in list(self.exchanges):
+            exchange.tick(now)
+        for lane in list(self.lanes):
+            lane.tick(now, head_seconds=self.limits.head_seconds, idle_seconds=self.limits.idle_seconds)
+
+    def snapshot(self) -> Mapping[str, Any]:
+        """For readiness and metrics."""
+        return {
+            "requests": self.counters.requests,
+            "refusals": dict(self.counters.refusals),
+            "streams": len(self.streams),
+            "connections": len(self.lanes),
+            "upstream_connections": {name: pool.size for name, pool in self.pools.items()},
+        }

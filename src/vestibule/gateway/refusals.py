@@ -1,0 +1,46 @@
+"""A refusal as bytes of HTTP."""
+
+from http import HTTPStatus
+
+from vestibule.errors import Refusal
+from vestibule.model import Resource
+from vestibule.protocol.bearer import challenge_for
+from vestibule.protocol.messages import error_body
+
+STATUS_LINES = {status: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+
+
+def status_line(status: int) -> bytes:
+    return STATUS_LINES.get(status) or f"HTTP/1.1 {status} \r\n".encode()  # type: ignore[call-overload]
+
+
+def render(
+    refusal: Refusal,
+    *,
+    resource: Resource | None,
+    resource_metadata: str,
+    realm: str,
+    rpc_id: str | int | None,
+    request_id: str,
+    close: bool,
+    allow: bytes = b"",
+) -> bytes:
+    """The whole answer: status, challenge where one belongs, and the JSON-RPC error that tells a person what to do."""
+    body = error_body(refusal, rpc_id=rpc_id, request_id=request_id)
+    lines = [
+        status_line(refusal.status),
+        b"content-type: application/json\r\ncache-control: no-store\r\nx-content-type-options: nosniff\r\n",
+        b"x-request-id: %b\r\ncontent-length: %d\r\n" % (request_id.encode(), len(body)),
+    ]
+    scopes = resource.upstream.scopes if resource is not None else ()
+    challenge = challenge_for(refusal, realm=realm, resource_metadata=resource_metadata, scopes=scopes)
+    if challenge is not None and resource is not None:
+        lines.append(b"www-authenticate: %b\r\n" % challenge.encode("ascii"))
+    if refusal.status in (429, 503):
+        lines.append(b"retry-after: 5\r\n")
+    if allow:
+        lines.append(b"allow: %b\r\n" % allow)
+    if close:
+        lines.append(b"connection: close\r\n")
+    lines += [b"\r\n", body]
+    return b"".join(lines)

@@ -1,0 +1,239 @@
+"""Connections to one upstream: made, kept, reused, given up.
+
+A connection is reused only after an answer that ended where its framing said it would, with nothing behind it and the
+whole request sent; anything else closes it, because the next answer on it could be somebody else's. Idle connections
+are kept for less time than common servers keep theirs (five seconds), newest first.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import Protocol, cast
+from urllib.parse import urlsplit
+
+import httptools
+
+from vestibule.gateway.headers import Header
+from vestibule.model import Upstream
+
+IDLE_SECONDS = 4.0
+MAX_IDLE = 256
+MAX_CONNECTIONS = 20_000
+MAX_RESPONSE_HEAD = 64 * 1024
+
+
+class Answered(Protocol):
+    """Who waits for an answer: an exchange."""
+
+    def upstream_head(self, status: int, headers: list[Header], length: int | None) -> None: ...
+    def upstream_data(self, data: bytes) -> None: ...
+    def upstream_end(self) -> None: ...
+    def upstream_flush(self) -> None: ...
+    def upstream_lost(self, reason: str) -> None: ...
+    def upstream_paused(self) -> None: ...
+    def upstream_resumed(self) -> None: ...
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """One connection. `exchange` is who uses it now."""
+
+    __slots__ = (
+        "_chunked",
+        "_ended",
+        "_head_seen",
+        "_head_size",
+        "_headers",
+        "_keep_alive",
+        "_length",
+        "_parser",
+        "_until_close",
+        "exchange",
+        "idle_since",
+        "pool",
+        "request_sent",
+        "transport",
+    )
+
+    def __init__(self, pool: "UpstreamPool") -> None:
+        self.pool = pool
+        self.exchange: Answered | None = None
+        self.transport: asyncio.Transport = cast("asyncio.Transport", None)
+        self.idle_since = 0.0
+        self.request_sent = False
+        self._parser = httptools.HttpResponseParser(self)
+        self._reset()
+
+    def _reset(self) -> None:
+        self._headers: list[Header] = []
+        self._head_size = 0
+        self._head_seen = False
+        self._length: int | None = None
+        self._chunked = False
+        self._until_close = False
+        self._ended = False
+        self._keep_alive = False
+
+    # --- asyncio ----------------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        exchange = self.exchange
+        if exchange is None:  # an idle connection that speaks: nobody asked
+            self.transport.abort()
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:  # HttpParserUpgrade is one of them
+            self._give_up(f"malformed answer: {error}")
+            return
+        exchange.upstream_flush()
+        if self._ended and self.exchange is exchange:
+            self._finish()
+
+    def _finish(self) -> None:
+        exchange, self.exchange = self.exchange, None
+        reusable = self._keep_alive and not self._until_close and self.request_sent
+        self._reset()
+        if reusable and not self.transport.is_closing():
+            self.pool.release(self)
+        else:
+            self.transport.close()
+        if exchange is not None:
+            exchange.upstream_end()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.pool.forget(self)
+        if self.exchange is None:
+            return
+        if self._until_close and error is None and self._head_seen:
+            self._ended = True
+            self._finish()
+            return
+        self._give_up("connection closed in mid-answer" if error is None else f"{type(error).__name__}")
+
+    def pause_writing(self) -> None:
+        if self.exchange is not None:
+            self.exchange.upstream_paused()
+
+    def resume_writing(self) -> None:
+        if self.exchange is not None:
+            self.exchange.upstream_resumed()
+
+    def abandon(self) -> None:
+        """Nobody waits for this answer any more; closing tells the upstream so."""
+        self.exchange = None
+        self.transport.abort()
+
+    def _give_up(self, reason: str) -> None:
+        exchange, self.exchange = self.exchange, None
+        self.transport.abort()
+        if exchange is not None:
+            exchange.upstream_lost(reason)
+
+    # --- the parser's callbacks -------------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        if self._ended:
+            raise ValueError("bytes after the end of the answer")
+        self._reset()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._head_size += len(name) + len(value)
+        if self._head_size > MAX_RESPONSE_HEAD:
+            raise ValueError("the head of the answer is too long")
+        name = name.lower()
+        if name == b"content-length":
+            self._length = int(value)
+        elif name == b"transfer-encoding":
+            if value.lower() != b"chunked":
+                raise ValueError("a transfer coding other than chunked")
+            self._chunked = True
+        self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status < 200:
+            if status == 101:
+                raise ValueError("an upgrade that nobody asked for")
+            return
+        self._head_seen = True
+        self._keep_alive = self._parser.should_keep_alive()
+        self._until_close = not self._chunked and self._length is None and status not in (204, 304)
+        if self.exchange is not None:
+            self.exchange.upstream_head(status, self._headers, None if self._chunked else self._length)
+
+    def on_body(self, body: bytes) -> None:
+        if self.exchange is not None:
+            self.exchange.upstream_data(body)
+
+    def on_message_complete(self) -> None:
+        if self._parser.get_status_code() >= 200:
+            self._ended = True
+
+
+class UpstreamPool:
+    """The connections to one upstream."""
+
+    def __init__(self, upstream: Upstream, tls: Callable[[], ssl.SSLContext]) -> None:
+        parts = urlsplit(upstream.url)
+        self.upstream = upstream
+        self.host = parts.hostname or ""
+        self.port = parts.port or (443 if parts.scheme == "https" else 80)
+        self.path = (parts.path or "/").encode("ascii")
+        self.query = parts.query.encode("ascii")
+        self.authority = parts.netloc.rpartition("@")[2].encode("ascii")
+        self._tls = tls if parts.scheme == "https" else None
+        self._idle: list[UpstreamConnection] = []
+        self._open: set[UpstreamConnection] = set()
+
+    @property
+    def size(self) -> int:
+        return len(self._open)
+
+    def take(self) -> UpstreamConnection | None:
+        """An idle connection, or None: then `connect`."""
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.transport.is_closing():
+                connection.request_sent = False
+                return connection
+        return None
+
+    async def connect(self) -> UpstreamConnection:
+        """A new connection. Raises OSError or TimeoutError."""
+        if len(self._open) >= MAX_CONNECTIONS:
+            raise OSError("too many connections to this upstream")
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(self.upstream.timeouts.connect.total_seconds()):
+            _, connection = await loop.create_connection(
+                lambda: UpstreamConnection(self),
+                self.host,
+                self.port,
+                ssl=self._tls() if self._tls is not None else None,
+                server_hostname=self.host if self._tls is not None else None,
+            )
+        self._open.add(connection)
+        return connection
+
+    def release(self, connection: UpstreamConnection) -> None:
+        if len(self._idle) >= MAX_IDLE:
+            connection.transport.close()
+            return
+        connection.idle_since = asyncio.get_running_loop().time()
+        self._idle.append(connection)
+
+    def forget(self, connection: UpstreamConnection) -> None:
+        self._open.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    def close_idle(self, now: float) -> None:
+        """Close what has been idle for too long; the oldest stand first."""
+        while self._idle and now - self._idle[0].idle_since > IDLE_SECONDS:
+            self._idle.pop(0).transport.close()
+
+    def close(self) -> None:
+        for connection in list(self._open):
+            connection.transport.abort()

@@ -1,0 +1,50 @@
+"""Bearer tokens in requests, and challenges in answers (RFC 6750, RFC 9728 §5.1)."""
+
+import re
+from collections.abc import Iterable
+
+from vestibule.errors import InsufficientScope, InvalidToken, Refusal
+
+_B64TOKEN = re.compile(rb"[A-Za-z0-9\-._~+/]+=*\Z")
+
+
+def parse_authorization(header: bytes) -> str:
+    """The token of an Authorization header (RFC 6750 §2.1). Raises `InvalidToken`; never repeats what it was given."""
+    scheme, _, token = header.partition(b" ")
+    token = token.strip(b" ")
+    if scheme.lower() != b"bearer" or not _B64TOKEN.match(token):
+        raise InvalidToken(
+            "The Authorization header does not carry a bearer token.",
+            action='Send "Authorization: Bearer" and the access token.',
+        )
+    return token.decode("ascii")
+
+
+def challenge_header(
+    *, realm: str, resource_metadata: str, error: str = "", description: str = "", scopes: Iterable[str] = ()
+) -> str:
+    """The value of WWW-Authenticate. Without credentials there is no `error` (RFC 6750 §3.1)."""
+    parameters = {"realm": realm, "resource_metadata": resource_metadata}
+    if error:
+        parameters |= {"error": error, "error_description": description}
+    if scope := " ".join(scopes):
+        parameters["scope"] = scope
+    return "Bearer " + ", ".join(f'{name}="{_quoted(value)}"' for name, value in parameters.items())
+
+
+def challenge_for(refusal: Refusal, *, realm: str, resource_metadata: str, scopes: Iterable[str]) -> str | None:
+    """The challenge that belongs to a refusal, or None. `scopes`: what the resource asks of every call."""
+    if refusal.status not in (401, 403) or (refusal.status == 403 and not isinstance(refusal, InsufficientScope)):
+        return None
+    return challenge_header(
+        realm=realm,
+        resource_metadata=resource_metadata,
+        error=refusal.bearer_error,
+        description=refusal.message,
+        scopes=refusal.scopes if isinstance(refusal, InsufficientScope) else scopes,
+    )
+
+
+def _quoted(value: str) -> str:
+    """Inside a quoted-string: printable ASCII; what could end it, or the line, becomes an apostrophe."""
+    return "".join(char if " " <= char <= "~" and char not in '"\\' else "'" for char in value)

@@ -1,0 +1,177 @@
+"""The browser's endpoints: /authorize, /consent, /callback, the development sign-in, the home page.
+
+Each reads the request into values, asks the authorization server, and turns its reply into a response: 303 after a
+POST, 302 otherwise.
+"""
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from vestibule.authorization_server import authorize, callback, consent
+from vestibule.authorization_server.consent import Question
+from vestibule.authorization_server.replies import Redirect
+from vestibule.errors import PageError
+from vestibule.identity_providers.development import DevelopmentProvider
+from vestibule.model import ClientOrigin
+from vestibule.protocol.redirect_uri import host_of, is_loopback
+from vestibule.web.pages.render import form_origin
+from vestibule.web.pages.views import (
+    Button,
+    ConsentView,
+    DevelopmentView,
+    HomeView,
+    PersonView,
+    ScopeLine,
+    ServerLine,
+)
+from vestibule.web.plane import ControlPlane
+from vestibule.web.requests import read_form, read_query
+
+_DEVELOPMENT_CSRF = "development-form"
+
+
+class BrowserEndpoints:
+    def __init__(self, plane: ControlPlane) -> None:
+        self._plane = plane
+
+    async def authorize(self, request: Request) -> Response:
+        plane = self._plane
+        reply = await authorize.authorize(
+            read_query(request), plane.cookies.read(request), plane.server, plane.context(request)
+        )
+        return self._redirect(reply, request)
+
+    async def consent(self, request: Request) -> Response:
+        plane = self._plane
+        browser = plane.cookies.read(request)
+        if request.method == "POST":
+            reply = await consent.answer(await read_form(request), browser, plane.server, plane.context(request))
+            return self._redirect(reply, request)
+        query = read_query(request)
+        question = await consent.question(query.get("txn"), browser, plane.server, reconsider=query.get("again") == "1")
+        view = self._consent_view(question)
+        response = plane.pages.respond(plane.pages.consent(view), form_action=view.form_action)
+        for cookie in question.cookies:
+            plane.cookies.write(response, cookie)
+        return response
+
+    async def callback(self, request: Request) -> Response:
+        plane = self._plane
+        reply = await callback.callback(
+            request.path_params["provider"],
+            read_query(request),
+            plane.cookies.read(request),
+            plane.server,
+            plane.context(request),
+        )
+        return self._redirect(reply, request)
+
+    async def development(self, request: Request) -> Response:
+        """The page of the development sign-in, and what was chosen on it."""
+        plane = self._plane
+        browser = plane.cookies.read(request)
+        parameters = await read_form(request) if request.method == "POST" else read_query(request)
+        provider = plane.server.providers.get(parameters.get("provider"))
+        state = parameters.get("state")
+        if not isinstance(provider, DevelopmentProvider) or not state:
+            raise PageError("There is no such sign-in here.", action="Go back to the application and start again.")
+        message = f"{state}\n{browser.csrf}".encode()
+        if request.method == "POST":
+            if not plane.server.authenticator.verify(_DEVELOPMENT_CSRF, message, parameters.get("csrf")):
+                raise PageError(
+                    "This form did not come from our page in this browser.",
+                    action="Go back to the application and start again.",
+                    status=403,
+                )
+            person = provider.person(parameters.get("login"))
+            if person is None:
+                raise PageError("A name has 1 to 100 characters.", action="Go back and type another one.")
+            return RedirectResponse(provider.callback_url(person, state), status_code=303)
+        view = DevelopmentView(
+            provider=provider.name,
+            state=state,
+            csrf=plane.server.authenticator.tag(_DEVELOPMENT_CSRF, message),
+            people=tuple(PersonView(one.login, one.name, one.email) for one in provider.people),
+        )
+        return plane.pages.respond(plane.pages.development(view), form_action=("https:", "http:"))
+
+    async def home(self, request: Request) -> Response:
+        plane = self._plane
+        session = await plane.server.session_of(plane.cookies.read(request))
+        seen: dict[str, ServerLine] = {}
+        for resource in plane.server.settings.resources:
+            seen.setdefault(
+                resource.upstream.name,
+                ServerLine(
+                    resource.upstream.title or resource.upstream.name, resource.identifier, resource.upstream.name
+                ),
+            )
+        account = _account(session.identity.name, session.identity.email) if session is not None else ""
+        view = HomeView(servers=tuple(seen.values()), issuer=plane.server.settings.issuer, account=account)
+        return plane.pages.respond(plane.pages.home(view))
+
+    async def stylesheet(self, request: Request) -> Response:
+        if request.path_params["name"] != self._plane.pages.stylesheet_name:
+            return Response(status_code=404)
+        return self._plane.pages.stylesheet()
+
+    def _redirect(self, reply: Redirect, request: Request) -> Response:
+        response = Response(
+            status_code=303 if request.method == "POST" else 302,
+            headers={"Location": reply.url, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"},
+        )
+        for cookie in reply.cookies:
+            self._plane.cookies.write(response, cookie)
+        return response
+
+    def _consent_view(self, question: Question) -> ConsentView:
+        client, upstream = question.client, question.resource.upstream
+        redirect_uri = question.request.redirect_uri
+        identity = question.session.identity if question.session is not None else None
+        claim, verified = _claim(client.origin, client.client_id)
+        return ConsentView(
+            txn=question.request.request_id,
+            csrf=question.csrf,
+            client_name=client.name or "an application without a name",
+            client_claim=claim,
+            is_verified_host=verified,
+            redirect_host=host_of(redirect_uri),
+            is_loopback=is_loopback(redirect_uri),
+            resource_title=upstream.title or upstream.name,
+            resource_url=question.resource.identifier,
+            scopes=tuple(
+                ScopeLine(scope, upstream.scope_texts.get(scope, "Use it in your name"))
+                for scope in question.request.scopes
+            ),
+            account=_account(identity.name, identity.email) if identity is not None else "",
+            tenant=question.session.tenant if question.session is not None else "default",
+            buttons=(
+                (Button("", "Allow"),)
+                if identity is not None
+                else tuple(Button(one.name, _label(one.title, len(question.providers))) for one in question.providers)
+            ),
+            form_action=("https:", *self._plane.form_sources, *_own_source(redirect_uri)),
+            refused_at=question.refused_at,
+        )
+
+
+def _claim(origin: ClientOrigin, client_id: str) -> tuple[str, bool]:
+    match origin:
+        case ClientOrigin.DOCUMENT:
+            return f"Its description is published at {host_of(client_id)}.", True
+        case ClientOrigin.CONFIGURED:
+            return "The operator of this server has added it.", True
+        case _:
+            return "It has registered itself; its name is not verified.", False
+
+
+def _label(title: str, count: int) -> str:
+    return "Allow and sign in" if count == 1 else f"Allow and sign in with {title}"
+
+
+def _account(name: str, email: str) -> str:
+    return f"{name} ({email})" if name and email and name != email else name or email or "somebody without a name"
+
+
+def _own_source(redirect_uri: str) -> tuple[str, ...]:
+    return () if redirect_uri.startswith("https://") else (form_origin(redirect_uri),)

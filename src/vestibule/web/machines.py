@@ -1,0 +1,88 @@
+"""The endpoints that programs talk to: metadata, /register, /token, /revoke, /jwks.json, health."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from vestibule.authorization_server import register, revoke, token
+from vestibule.authorization_server.replies import JsonReply
+from vestibule.errors import StoreUnavailable
+from vestibule.protocol import discovery
+from vestibule.web.errors import NO_STORE
+from vestibule.web.plane import ControlPlane
+from vestibule.web.requests import authorization_of, read_body, read_form
+
+# Public documents: any page may read them, as any program may.
+_PUBLIC = {
+    "Access-Control-Allow-Origin": "*",
+    "Cache-Control": "public, max-age=300",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class MachineEndpoints:
+    def __init__(self, plane: ControlPlane) -> None:
+        self._plane = plane
+        settings = plane.server.settings
+        scopes = tuple(dict.fromkeys(scope for one in settings.resources for scope in one.upstream.scopes))
+        features = {"registration": settings.registration, "client_documents": settings.client_documents}
+        self._server = discovery.authorization_server_metadata(settings.issuer, scopes=scopes, **features)
+        self._openid = discovery.openid_configuration(settings.issuer, scopes=scopes, **features)
+        self._root = discovery.root_resource_metadata(settings.issuer, settings.resources, settings.issuer)
+        self._resources: Mapping[str, Mapping[str, Any]] = {
+            discovery.well_known_path(discovery.PROTECTED_RESOURCE, one.identifier): (
+                discovery.protected_resource_metadata(one, settings.issuer, scopes=one.upstream.scopes)
+            )
+            for one in settings.resources
+        }
+
+    async def server_metadata(self, request: Request) -> Response:
+        return JSONResponse(self._server, headers=_PUBLIC)
+
+    async def openid_configuration(self, request: Request) -> Response:
+        return JSONResponse(self._openid, headers=_PUBLIC)
+
+    async def root_resource(self, request: Request) -> Response:
+        return JSONResponse(self._root, headers=_PUBLIC)
+
+    async def protected_resource(self, request: Request) -> Response:
+        document = self._resources.get(request.scope["path"])
+        if document is None:
+            body = {"error": "not_found", "error_description": "There is no such resource here."}
+            return JSONResponse(body, status_code=404)
+        return JSONResponse(document, headers=_PUBLIC)
+
+    async def jwks(self, request: Request) -> Response:
+        return JSONResponse(self._plane.public_jwks, headers=_PUBLIC)
+
+    async def register(self, request: Request) -> Response:
+        plane = self._plane
+        body = await read_body(request, register.MAX_BODY)
+        content_type = request.headers.get("content-type", "")
+        return _json(await register.register(content_type, body, plane.server, plane.context(request)))
+
+    async def token(self, request: Request) -> Response:
+        plane = self._plane
+        form = await read_form(request)
+        return _json(await token.token(form, authorization_of(request), plane.server, plane.context(request)))
+
+    async def revoke(self, request: Request) -> Response:
+        plane = self._plane
+        form = await read_form(request)
+        return _json(await revoke.revoke(form, authorization_of(request), plane.server, plane.context(request)))
+
+    async def live(self, request: Request) -> Response:
+        return PlainTextResponse("ok\n", headers={"Cache-Control": "no-store"})
+
+    async def ready(self, request: Request) -> Response:
+        try:
+            await self._plane.server.store.ping()
+        except StoreUnavailable:
+            return JSONResponse({"ready": False, "store": "unavailable"}, status_code=503, headers=NO_STORE)
+        return JSONResponse({"ready": True, "store": "ok"}, headers=NO_STORE)
+
+
+def _json(reply: JsonReply) -> Response:
+    return JSONResponse(dict(reply.body), status_code=reply.status, headers=NO_STORE)

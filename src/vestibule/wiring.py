@@ -1,0 +1,361 @@
+"""The composition root: configuration in, objects out. The only file that knows every class."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import uvicorn
+
+from vestibule.authorization_server.client_documents import ClientDocuments
+from vestibule.authorization_server.clients import ClientDirectory
+from vestibule.authorization_server.server import AuthorizationServer, Lifetimes, Settings
+from vestibule.config import Configuration
+from vestibule.config.models import OidcConfig, StaticCredentialConfig, UpstreamConfig
+from vestibule.credentials import StaticCredentials
+from vestibule.errors import StartError, StoreUnavailable
+from vestibule.gateway import Gateway, GatewayLimits
+from vestibule.identity_providers.development import DevelopmentProvider
+from vestibule.identity_providers.oidc import OidcProvider
+from vestibule.keys import KeyRing, load_or_create
+from vestibule.model import Client, ClientOrigin, Resource, Secret, StaticCredential, Timeouts, Upstream
+from vestibule.outbound import AddressGuard, GuardedFetcher, OutboundClient, resolve
+from vestibule.outbound.tls import client_context
+from vestibule.policy import ScopePolicy
+from vestibule.ports import Clock, Entropy, IdentityProvider
+from vestibule.protocol.discovery import PROTECTED_RESOURCE, well_known_url
+from vestibule.resource_server import ResourceServer, RevocationWatch
+from vestibule.stores import SqlStore, open_store
+from vestibule.telemetry import AuditTrail, event_logger
+from vestibule.web import ControlPlane, build_app
+from vestibule.web.cookies import Cookies
+from vestibule.web.pages import Pages
+from vestibule.web.pages.render import form_origin
+
+SWEEP_INTERVAL = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What a caller of `serve` is told when the door is open."""
+
+    public_url: str
+    mcp_urls: tuple[str, ...]
+    signs_in_with: tuple[str, ...]
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def serve(configuration: Configuration, *, ready: Callable[[Running], None] | None = None) -> None:
+    """Run until SIGINT or SIGTERM. Raises `StartError`; then nothing has been left half-started."""
+    listener = listen(configuration.host, configuration.port)
+    try:
+        house = await House.build(configuration)
+    except BaseException:
+        listener.close()
+        raise
+    try:
+        await house.run(listener, ready)
+    finally:
+        await house.close()
+        listener.close()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """The listening socket, before anything else is made. Raises `StartError` when the port is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(2048)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        raise StartError(
+            f"Cannot listen on {host}:{port}: {error.strerror or error}.",
+            action="Stop the program that uses the port, or choose another with --listen HOST:PORT (or --port).",
+        ) from error
+    return listener
+
+
+class House:
+    """Everything that runs, made and taken down in one place."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        store: SqlStore,
+        outbound: OutboundClient,
+        watch: RevocationWatch,
+        gateway: Gateway,
+        plane: ControlPlane,
+    ) -> None:
+        self.configuration = configuration
+        self.store = store
+        self.gateway = gateway
+        self.plane = plane
+        self._outbound = outbound
+        self._watch = watch
+
+    @classmethod
+    async def build(
+        cls, configuration: Configuration, *, clock: Clock = utc_now, entropy: Entropy = os.urandom
+    ) -> "House":
+        """Raises `StartError`."""
+        ring = _key_ring(configuration, clock, entropy)
+        try:
+            store = await open_store(configuration.store)
+        except StoreUnavailable as error:
+            raise StartError(
+                "The store cannot be reached.", action="Check store in the configuration.", detail=error.detail
+            ) from error
+        try:
+            if not await store.bind_keys(ring.check_values()):
+                raise StartError(
+                    "The key ring is not the one this store was written with: nothing in it could be opened.",
+                    action="Give the right keys.file or secret_key, or a new store.",
+                )
+            return cls._assemble(configuration, store, ring, clock, entropy)
+        except BaseException:
+            await store.close()
+            raise
+
+    @classmethod
+    def _assemble(
+        cls, configuration: Configuration, store: SqlStore, ring: KeyRing, clock: Clock, entropy: Entropy
+    ) -> "House":
+        ca_file = Path(configuration.outbound.ca_file) if configuration.outbound.ca_file else None
+        outbound = OutboundClient(extra_ca_file=ca_file)
+        watch = RevocationWatch(store.revocations, clock)
+        resources = make_resources(configuration)
+        documents = ClientDocuments(
+            GuardedFetcher(
+                guard=AddressGuard(configuration.outbound.allow_networks), resolver=resolve, extra_ca_file=ca_file
+            ),
+            clock,
+        )
+        server = AuthorizationServer(
+            settings=_settings(configuration, resources),
+            store=store,
+            clients=ClientDirectory(
+                {client.client_id: client for client in _configured_clients(configuration)},
+                store.clients,
+                documents if configuration.client_documents.enabled else None,
+            ),
+            providers=_providers(configuration, outbound, ring, clock),
+            sealer=ring,
+            authenticator=ring,
+            audit=AuditTrail(store.audit, event_logger("audit")),
+            clock=clock,
+            entropy=entropy,
+            announce=watch.learn,
+        )
+        gateway = Gateway(
+            resources=resources,
+            doorkeeper=ResourceServer(issuer=configuration.issuer, sealer=ring, revocations=watch),
+            permission=ScopePolicy(),
+            credentials=StaticCredentials([resource.upstream for resource in resources]),
+            authenticator=ring,
+            hosts=_hosts(configuration),
+            origins=_origins(configuration),
+            resource_metadata_url=lambda resource: well_known_url(PROTECTED_RESOURCE, resource.identifier),
+            realm=urlsplit(configuration.public_url).netloc,
+            clock=lambda: clock().timestamp(),
+            entropy=entropy,
+            tls=lambda: client_context(ca_file),
+            limits=GatewayLimits(max_body=configuration.http.max_body, max_head=configuration.http.max_head),
+            log=event_logger("gateway"),
+        )
+        plane = ControlPlane(
+            server=server,
+            pages=Pages(public_url=configuration.public_url),
+            cookies=Cookies(secure=configuration.public_url.startswith("https:")),
+            public_jwks=ring.public_jwks(),
+            hosts=_hosts(configuration),
+            form_sources=tuple(
+                form_origin(one.issuer)
+                for one in configuration.identity_providers
+                if isinstance(one, OidcConfig) and one.issuer.startswith("http:")
+            ),
+            trusted_proxies=tuple(ip_network(network) for network in configuration.trusted_proxies),
+            log=event_logger("web"),
+        )
+        return cls(configuration, store, outbound, watch, gateway, plane)
+
+    async def run(self, listener: socket.socket, ready: Callable[[Running], None] | None) -> None:
+        """Serve until a signal."""
+        await self._watch.look()
+        server = uvicorn.Server(
+            uvicorn.Config(
+                build_app(self.plane),
+                http=self.gateway.protocol_class(),
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=75,
+                timeout_graceful_shutdown=max(1, int(self.configuration.http.graceful_timeout.total_seconds())),
+            )
+        )
+        self.gateway.start()
+        chores = [
+            asyncio.create_task(self._watch.run()),
+            asyncio.create_task(self._sweep()),
+            asyncio.create_task(self._announce(server, ready)),
+        ]
+        try:
+            await server.serve(sockets=[listener])
+        finally:
+            for chore in chores:
+                chore.cancel()
+            await asyncio.gather(*chores, return_exceptions=True)
+
+    async def close(self) -> None:
+        await self.gateway.close()
+        await self._outbound.close()
+        await self.store.close()
+
+    async def _announce(self, server: uvicorn.Server, ready: Callable[[Running], None] | None) -> None:
+        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(0.005)
+        if ready is not None:
+            ready(
+                Running(
+                    public_url=self.configuration.public_url,
+                    mcp_urls=tuple(one.identifier for one in self.plane.server.settings.resources),
+                    signs_in_with=tuple(provider.title for provider in self.plane.server.providers.values()),
+                )
+            )
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_INTERVAL.total_seconds())
+            with suppress(StoreUnavailable):  # readiness tells of it; the next sweep catches up
+                await self.store.housekeeping.sweep(now=self.plane.server.clock())
+
+
+def make_resources(configuration: Configuration) -> tuple[Resource, ...]:
+    """Each upstream at /{name}/mcp; a single one also, and first, at /mcp."""
+    base, prefix = configuration.public_url, urlsplit(configuration.public_url).path
+    resources = []
+    for one in configuration.upstreams:
+        upstream = _upstream(one)
+        if len(configuration.upstreams) == 1:
+            aliases = (base, f"{base}/")
+            resources.append(Resource(f"{base}/mcp", f"{prefix}/mcp", upstream, aliases))
+        resources.append(Resource(f"{base}/{one.name}/mcp", f"{prefix}/{one.name}/mcp", upstream))
+    return tuple(resources)
+
+
+def _upstream(one: UpstreamConfig) -> Upstream:
+    credential = None
+    if isinstance(one.credential, StaticCredentialConfig):
+        credential = StaticCredential({one.credential.header: one.credential.value})
+    return Upstream(
+        name=one.name,
+        url=one.url,
+        access=one.access,
+        scopes=one.scopes.default,
+        scope_texts=one.scopes.texts,
+        credential=credential,
+        timeouts=Timeouts(one.timeouts.connect, one.timeouts.first_byte, one.timeouts.idle_stream),
+        title=one.title,
+    )
+
+
+def _settings(configuration: Configuration, resources: tuple[Resource, ...]) -> Settings:
+    tokens = configuration.tokens
+    return Settings(
+        issuer=configuration.issuer,
+        resources=resources,
+        lifetimes=Lifetimes(
+            code=tokens.code_lifetime,
+            access_token=tokens.access_token_lifetime,
+            refresh_token=tokens.refresh_token_lifetime,
+            refresh_grace=tokens.refresh_grace,
+            session=tokens.session_lifetime,
+        ),
+        registration=configuration.registration.enabled,
+        client_documents=configuration.client_documents.enabled,
+    )
+
+
+def _configured_clients(configuration: Configuration) -> list[Client]:
+    return [
+        Client(
+            client_id=one.client_id,
+            origin=ClientOrigin.CONFIGURED,
+            redirect_uris=one.redirect_uris,
+            name=one.name or one.client_id,
+            auth_method=one.auth_method or ("none" if one.client_secret is None else "client_secret_basic"),
+            secret_digest=one.client_secret.digest() if one.client_secret is not None else None,
+        )
+        for one in configuration.clients
+    ]
+
+
+def _providers(
+    configuration: Configuration, outbound: OutboundClient, ring: KeyRing, clock: Clock
+) -> dict[str, IdentityProvider]:
+    providers: dict[str, IdentityProvider] = {}
+    for one in configuration.identity_providers:
+        if isinstance(one, OidcConfig):
+            providers[one.name] = OidcProvider(
+                name=one.name,
+                title=one.title or one.name.replace("-", " ").capitalize(),
+                issuer=one.issuer,
+                client_id=one.client_id,
+                client_secret=one.client_secret,
+                scopes=one.scopes,
+                http=outbound,
+                clock=clock,
+            )
+        else:
+            providers[one.name] = _development(one.name, configuration, ring, clock)
+    if not providers and configuration.is_loopback:
+        providers["development"] = _development("development", configuration, ring, clock)
+    return providers
+
+
+def _development(name: str, configuration: Configuration, ring: KeyRing, clock: Clock) -> DevelopmentProvider:
+    return DevelopmentProvider(
+        name=name, public_url=configuration.public_url, is_loopback=configuration.is_loopback, sealer=ring, clock=clock
+    )
+
+
+def _key_ring(configuration: Configuration, clock: Clock, entropy: Entropy) -> KeyRing:
+    if configuration.secret_key is not None:
+        secret: Secret = configuration.secret_key
+        return KeyRing.from_secret(secret, entropy)  # its strength was checked with the configuration
+    return load_or_create(Path(configuration.keys.file), clock=clock, entropy=entropy)
+
+
+def _hosts(configuration: Configuration) -> frozenset[str]:
+    """What a Host header may say: the public name; and on loopback each of its names with our port."""
+    parts = urlsplit(configuration.public_url)
+    hosts = (
+        {parts.netloc, f"{parts.netloc}:{443 if parts.scheme == 'https' else 80}"} if not parts.port else {parts.netloc}
+    )
+    if configuration.is_loopback:
+        hosts |= {f"{name}:{configuration.port}" for name in ("127.0.0.1", "localhost", "[::1]")}
+    return frozenset(host.lower() for host in hosts)
+
+
+def _origins(configuration: Configuration) -> frozenset[str]:
+    parts = urlsplit(configuration.public_url)
+    origins = {f"{parts.scheme}://{parts.netloc}", *configuration.origins}
+    if configuration.is_loopback:
+        origins |= {f"http://{name}:{configuration.port}" for name in ("127.0.0.1", "localhost", "[::1]")}
+    return frozenset(origin.lower() for origin in origins)
