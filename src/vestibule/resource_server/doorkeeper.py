@@ -39,7 +39,7 @@ class ResourceServer:
         if found is None:
             return None
         principal, expires_at = found
-        if now >= expires_at or self._revocations.covers(principal) or self._revocations.is_blind(now):
+        if now >= expires_at or self._revocations.covers(principal) or self._revocations.is_blind():
             return None  # `admit` says why
         return principal
 
@@ -65,7 +65,7 @@ class ResourceServer:
         check_claims(token, issuer=self._issuer, resource=resource.identifier, now=now)
         if self._revocations.covers(token):
             raise TokenRevoked("The access token has been revoked.", action="Sign in again.")
-        if self._revocations.is_blind(now):
+        if self._revocations.is_blind():
             raise StoreUnavailable(
                 "Whether this token has been revoked cannot be known right now.", action="Try again in a moment."
             )

@@ -6,6 +6,7 @@ out of order. A replica that could not look for a minute stops admitting anybody
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -24,22 +25,30 @@ Unwelcome = Callable[[Principal], bool]
 class RevocationWatch:
     """The revoked grants and tokens that could still matter."""
 
-    def __init__(self, feed: RevocationFeed, clock: Clock, *, interval: timedelta = INTERVAL) -> None:
+    def __init__(
+        self,
+        feed: RevocationFeed,
+        clock: Clock,
+        *,
+        interval: timedelta = INTERVAL,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._feed = feed
         self._clock = clock
         self._interval = interval
         self._grants: dict[str, float] = {}
         self._tokens: dict[str, float] = {}
         self._seen_until = clock() - timedelta(days=1)
-        self._blind_from = clock().timestamp() + BLIND_AFTER.total_seconds()
+        self._monotonic = monotonic  # a clock that is set forward must not blind us
+        self._blind_from = monotonic() + BLIND_AFTER.total_seconds()
         self._listeners: list[Callable[[Unwelcome], None]] = []
 
     def covers(self, token: AccessToken | Principal) -> bool:
         """Whether the token, or the grant it came from, has been revoked."""
         return token.grant_id in self._grants or token.token_id in self._tokens
 
-    def is_blind(self, now: float) -> bool:
-        return now > self._blind_from
+    def is_blind(self) -> bool:
+        return self._monotonic() > self._blind_from
 
     def add_listener(self, listener: Callable[[Unwelcome], None]) -> None:
         self._listeners.append(listener)
@@ -67,7 +76,7 @@ class RevocationWatch:
         for revocation in await self._feed.since(self._seen_until - OVERLAP, now=now):
             self.learn(revocation)
         self._seen_until = now
-        self._blind_from = now.timestamp() + BLIND_AFTER.total_seconds()
+        self._blind_from = self._monotonic() + BLIND_AFTER.total_seconds()
         self._forget(now.timestamp())
 
     def _forget(self, now: float) -> None:

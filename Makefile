@@ -1,0 +1,50 @@
+# Two commands do it all: `make demo` and `make test`. They fetch uv and every real part by themselves.
+
+PYTHON ?= python3
+UV ?= $(shell command -v uv 2>/dev/null || echo .cache/uv/bin/uv)
+RUN = $(UV) run --frozen
+
+.PHONY: demo test lint types imports unit bench clean help
+
+help:
+	@echo "make demo    an MCP server behind sign-in, on this computer (PORT=8080)"
+	@echo "make test    lint, types, import contract, tests: all that CI does"
+	@echo "make bench   how fast the gateway is, beside nginx (needs nginx and wrk)"
+
+PORT ?= 8080
+demo: $(UV)
+	@$(UV) run --frozen --no-dev vestibule demo --port $(PORT)
+
+test: lint types imports unit
+
+lint: $(UV)
+	$(RUN) ruff format --check src tests bench
+	$(RUN) ruff check src tests bench
+
+types: $(UV)
+	$(RUN) mypy
+
+imports: $(UV)
+	$(RUN) lint-imports
+
+unit: $(UV) .cache/chromium
+	$(RUN) pytest -q
+
+bench: $(UV)
+	$(RUN) python -m bench.gateway
+
+# uv, when the machine has none: from PyPI, in a folder of its own.
+.cache/uv/bin/uv:
+	@$(PYTHON) -m venv .cache/uv
+	@.cache/uv/bin/python -m pip install --quiet --disable-pip-version-check uv
+
+# Chromium is Debian's package; where it cannot be installed, the tests that need it fail and name it.
+.cache/chromium:
+	@mkdir -p .cache
+	@command -v chromium >/dev/null || (command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] \
+		&& apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null) \
+		|| echo "chromium is not installed: the tests that need it will fail. Install Debian's package chromium."
+	@touch .cache/chromium
+
+clean:
+	rm -rf .cache .venv dist tests/node/node_modules

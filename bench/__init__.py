@@ -1,0 +1,1 @@
+"""Measurements: ratios from one interleaved run on one machine, never absolute promises."""

@@ -1,0 +1,1 @@
+"""What tests share: a running gateway, a browser that follows its pages, the catalogue of vectors."""
