@@ -131,7 +131,8 @@ class Lane(HttpToolsProtocol):
         name = name.lower()
         if name == b"expect":
             self.expect_100_continue = value.lower() == b"100-continue"
-        self.headers.append((name, value))
+        # llhttp leaves white space behind a value; RFC 9112 §5 says that it is not part of it
+        self.headers.append((name, value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         self._head_done = True

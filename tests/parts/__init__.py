@@ -1,0 +1,1 @@
+"""The real parts that the tests run against, each behind one small module."""

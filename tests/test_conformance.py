@@ -1,0 +1,62 @@
+"""The conformance suite against the fixture server, directly and through the gateway: the same, check by check."""
+
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.parts.conformance import run_authorization_scenarios, run_server_scenarios
+from tests.parts.processes import free_port, running
+from tests.support.house import Door, open_door
+
+pytestmark = pytest.mark.slow
+
+EXPECTED = {"2025-11-25": 84, "2026-07-28": 152}
+
+
+@pytest.fixture(scope="module")
+def fixture_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    port = free_port()
+    log = tmp_path_factory.mktemp("fixture") / "log"
+    with running([sys.executable, "-m", "tests.parts.fixture_server", str(port)], port=port, log=log):
+        yield f"http://localhost:{port}/mcp"
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path, fixture_url: str) -> AsyncIterator[Door]:
+    async with open_door(tmp_path, fixture_url) as door:
+        yield door
+
+
+@pytest.mark.parametrize("revision", EXPECTED)
+async def test_same_result_through_the_gateway_check_by_check(revision: str, gateway: Door, fixture_url: str) -> None:
+    direct = await run_server_scenarios(fixture_url, requirements=revision)
+    assert direct.failed() == {}, direct.output
+    assert direct.passed() >= EXPECTED[revision], direct.output
+
+    token = (await gateway.sign_in()).access_token
+    localhost = gateway.mcp.replace("127.0.0.1", "localhost")
+    through = await run_server_scenarios(localhost, requirements=revision, token=token)
+    assert through.checks == direct.checks
+
+
+async def test_authorization_server_scenarios_all_pass(gateway: Door) -> None:
+    port = free_port()
+    client = await gateway.register(redirect_uris=[f"http://127.0.0.1:{port}/callback"])
+    visitor = gateway.browser()
+
+    async def browser(url: str) -> str:
+        answer = await visitor.get(url)
+        page = await visitor.get(answer.headers["location"])
+        answer = await visitor.sign_in_at(await visitor.decide(page))
+        await visitor.http.get(answer.headers["location"])
+        return str(answer.headers["location"])
+
+    report = await run_authorization_scenarios(
+        gateway.url, client_id=client["client_id"], port=port, resource=gateway.mcp, browser=browser
+    )
+    assert report.exit_code == 0, report.output
+    assert len(report.checks) == 2, report.output
+    assert report.failed(scored=False) == {}, report.output
+    assert not [name for checks in report.checks.values() for name, status in checks if status == "WARNING"]
