@@ -1,4 +1,4 @@
-"""The MCP conformance suite: its server scenarios against a URL, its authorization-server scenarios against an issuer."""
+"""The MCP conformance suite: server scenarios against a URL, authorization-server scenarios against an issuer."""
 
 import asyncio
 import json

@@ -1,9 +1,12 @@
 """A whole gateway in the test's own loop: real sockets, a real store, a clock that the test may move."""
 
 import asyncio
+import atexit
 import os
 import re
 import secrets
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,6 +20,7 @@ import yaml
 
 from vestibule.config import load
 from vestibule.protocol.pkce import challenge_of
+from vestibule.stores import open_store
 from vestibule.testing.clock import FrozenClock
 from vestibule.wiring import House, listen
 
@@ -32,7 +36,7 @@ class Door:
     clock: FrozenClock
     folder: Path
     http: httpx2.AsyncClient
-    clients: dict[str, Any] = field(default_factory=dict)
+    visitors: "list[Visitor]" = field(default_factory=list)
 
     @property
     def mcp(self) -> str:
@@ -152,6 +156,7 @@ class Visitor:
     def __init__(self, door: Door) -> None:
         self.door = door
         self.http = httpx2.AsyncClient(follow_redirects=False, trust_env=False)
+        door.visitors.append(self)
 
     async def get(self, url: str, **options: Any) -> httpx2.Response:
         return await self.http.get(urljoin(self.door.url, url), **options)
@@ -207,6 +212,19 @@ def response_parameters(answer: httpx2.Response, redirect_uri: str) -> dict[str,
     return {name: values[0] for name, values in parameters.items()}
 
 
+_templates: list[Path] = []
+
+
+async def _migrated_store() -> Path:
+    """An empty store at the newest revision: copying it is quicker than migrating anew for every test."""
+    if not _templates:
+        path = Path(tempfile.mkdtemp(prefix="vestibule-template-")) / "vestibule.db"
+        await (await open_store(f"sqlite:///{path}")).close()
+        _templates.append(path)
+        atexit.register(shutil.rmtree, path.parent, ignore_errors=True)
+    return _templates[0]
+
+
 @asynccontextmanager
 async def open_door(
     folder: Path,
@@ -226,6 +244,8 @@ async def open_door(
         "keys": {"file": str(folder / "vestibule.keys")},
         **keys,
     }
+    if str(document["store"]).startswith("sqlite") and not (folder / "vestibule.db").exists():
+        shutil.copy(await _migrated_store(), folder / "vestibule.db")
     file = folder / "vestibule.yaml"
     file.write_text(yaml.safe_dump(document))
     clock = clock or FrozenClock()
@@ -237,7 +257,12 @@ async def open_door(
         if running.done():
             running.result()
         async with httpx2.AsyncClient(follow_redirects=False, trust_env=False, timeout=20) as http:
-            yield Door(f"http://127.0.0.1:{port}", house, clock, folder, http)
+            door = Door(f"http://127.0.0.1:{port}", house, clock, folder, http)
+            try:
+                yield door
+            finally:
+                for visitor in door.visitors:
+                    await visitor.http.aclose()
     finally:
         house.stop()
         await asyncio.wait_for(running, 20)
