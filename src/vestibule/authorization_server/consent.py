@@ -203,7 +203,7 @@ async def _usable_session(
     now = server.clock()
     if session is None or not is_recent(session, prompt=request.prompt, max_age=request.max_age, now=now):
         # Signed in during this very request (in another tab) is as fresh as it gets.
-        return session if session is not None and session.signed_in_at >= request.created_at else None
+        return session if session is not None and session.signed_in_at > request.created_at else None
     return session
 
 
