@@ -76,8 +76,13 @@ class Lane(HttpToolsProtocol):
         except httptools.HttpParserCallbackError as error:
             if not isinstance(error.__context__, _StopReading):
                 raise
-        except httptools.HttpParserUpgrade:
-            self._refuse_connection(BadRequest("This server does not change protocols.", action="Speak HTTP/1.1."))
+        except httptools.HttpParserUpgrade as upgrade:
+            # Java's client offers h2c with every first request. Declining is to go on as if nothing had been offered
+            # (RFC 9110 §7.8); llhttp has stopped there, so what follows the request is for a new parser.
+            self.parser = httptools.HttpRequestParser(self)
+            rest = data[upgrade.args[0] :]
+            if rest:
+                self.data_received(rest)
         except httptools.HttpParserError:
             self._refuse_connection(BadRequest("The request is not well-formed HTTP/1.1."))
 
@@ -357,13 +362,13 @@ class Lane(HttpToolsProtocol):
 
     def _refuse_connection(self, refusal: Refusal, *, status: int = 400) -> None:
         """Answer what cannot be read as a request, and close. An answer that is on its way just breaks off."""
-        if self._exchange is not None or (self.cycle is not None and not self.cycle.response_complete):
-            exchange, self._exchange = self._exchange, None
-            if exchange is not None:
-                exchange.client_lost()
+        self._deaf = True
+        if self._exchange is not None:
+            self._exchange.fail(refusal)
+            return
+        if self.cycle is not None and not self.cycle.response_complete:
             self.abort()
             return
-        self._deaf = True
         self.gateway.counters.malformed += 1
         self.transport.write(self.gateway.render_bare(refusal, status))
         self.transport.close()
