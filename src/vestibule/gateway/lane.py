@@ -71,6 +71,7 @@ class Lane(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         if not self._head_since and not self._in_flight():
             self._head_since = self.loop.time()
+        behind_upgrade = b""
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserCallbackError as error:
@@ -80,11 +81,11 @@ class Lane(HttpToolsProtocol):
             # Java's client offers h2c with every first request. Declining is to go on as if nothing had been offered
             # (RFC 9110 §7.8); llhttp has stopped there, so what follows the request is for a new parser.
             self.parser = httptools.HttpRequestParser(self)
-            rest = data[upgrade.args[0] :]
-            if rest:
-                self.data_received(rest)
+            behind_upgrade = data[upgrade.args[0] :]
         except httptools.HttpParserError:
             self._refuse_connection(BadRequest("The request is not well-formed HTTP/1.1."))
+        if behind_upgrade:
+            self.data_received(behind_upgrade)
 
     def eof_received(self) -> None:
         return None
