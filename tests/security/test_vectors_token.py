@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -183,7 +182,7 @@ async def test_client_credentials_that_cannot_be_accepted(
 ) -> None:
     form = flow.form(client_id=None)
     answer = await door.http.post(
-        f"{door.url}/token", data=form, headers={"Authorization": authorization.encode("latin-1")}
+        f"{door.url}/token", data=form, headers=[(b"Authorization", authorization.encode("latin-1"))]
     )
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
     assert answer.headers["www-authenticate"].startswith("Basic")
