@@ -2,7 +2,8 @@
 
 A port promises behaviour, not only shapes: what happens to concurrent callers, what is durable when a call returns, and
 which errors come. Every store raises `StoreUnavailable` when it cannot be reached; when a method that writes returns,
-what it wrote survives SIGKILL. `vestibule.testing.store_contract` proves these promises for any implementation.
+what it wrote survives SIGKILL. No `add` replaces anything: a key that is taken, or a code or refresh token without its
+grant, is a `ValueError`. `vestibule.testing.store_contract` proves these promises for any implementation.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -94,6 +95,8 @@ class SessionStore(Protocol):
 
 
 class GrantStore(Protocol):
+    """Grants and sessions come back without the identity's claims, which are for the sign-in only."""
+
     async def add(self, grant: Grant) -> None: ...
 
     async def get(self, grant_id: GrantId) -> Grant | None:
@@ -192,7 +195,8 @@ class Store(Protocol):
         some: then the ring belongs to another store.
         """
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """What is asked afterwards raises `StoreUnavailable`. Closing twice does nothing."""
 
 
 # --- keys -----------------------------------------------------------------------------------------------------------

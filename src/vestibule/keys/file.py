@@ -1,101 +1,142 @@
-"""The key ring's file: JSON, mode 0600, made at the first start.
+"""The key ring's file: made at the first start, readable by its owner only, never half there.
 
-It is made whole or not at all (a temporary file, fsync, link into place), so that two processes that start at once end
-with one ring. A file that others may read, a symlink, or a file of another user is refused: then the keys are not a
-secret any more.
+    {"version": 1, "keys": [{"id": "5f0c21aa", "created_at": 1795234920, "state": "active", "secret": "…"}]}
+
+It is written beside its place, synced, and linked into place: a link fails where a file is, so of two processes that
+start at once one wins and both use what won. Whoever can read this file can open everything we sealed. So a file that
+others can reach, a symbolic link and somebody else's file are refused, not repaired.
 """
 
-import base64
-import json
 import os
 import stat
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Annotated
+
+import msgspec
 
 from vestibule.errors import StartError
-from vestibule.keys.ring import ROOT_BYTES, KeyRing, RootKey
+from vestibule.keys.ring import ROOT_BYTES, KeyRing, KeyState, RootKey
 from vestibule.ports import Clock, Entropy
 
 _VERSION = 1
+_MAX_BYTES = 64 * 1024
+_ELSEWHERE = "Name a file in a folder that this user may write to, or give a root secret in the configuration."
+
+
+class _Key(msgspec.Struct, forbid_unknown_fields=True):
+    id: str
+    created_at: int
+    state: KeyState
+    secret: Annotated[bytes, msgspec.Meta(min_length=ROOT_BYTES, max_length=ROOT_BYTES)]  # base64 in the file
+
+    def __repr__(self) -> str:
+        return f"_Key({self.id})"
+
+
+class _Ring(msgspec.Struct, forbid_unknown_fields=True):
+    version: int
+    keys: list[_Key]
 
 
 def load_or_create(path: Path, *, clock: Clock, entropy: Entropy) -> KeyRing:
     """The ring in `path`; a new one when there is none yet. Raises `StartError`."""
-    if not path.exists() and not path.is_symlink():
-        _create(path, RootKey(entropy(ROOT_BYTES), created_at=int(clock().timestamp())), entropy)
-    return KeyRing(_read(path), entropy)
-
-
-def _create(path: Path, key: RootKey, entropy: Entropy) -> None:
-    document = {
-        "version": _VERSION,
-        "keys": [
-            {"secret": base64.urlsafe_b64encode(key.secret).decode(), "created_at": key.created_at, "state": key.state}
-        ],
-    }
-    temporary = path.with_name(f".{path.name}.{entropy(8).hex()}")
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(document, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileExistsError):  # another process was faster: its ring is the ring
-            os.link(temporary, path)
-        _sync_folder(path.parent)
+        if not os.path.lexists(path):
+            _create(path, [RootKey(entropy(ROOT_BYTES), created_at=int(clock().timestamp()))], entropy)
+        return KeyRing(_roots(path, _read_private(path)), entropy)
     except OSError as error:
-        raise StartError(
-            f"The key ring cannot be written to {path}: {error.strerror}.",
-            action="Give a folder that this user may write to in keys.file, or the secret itself in secret_key.",
-        ) from error
+        raise StartError(f"The key ring {path} cannot be used: {error.strerror}.", action=_ELSEWHERE) from error
+
+
+def _create(path: Path, roots: Sequence[RootKey], entropy: Entropy) -> None:
+    """Write a new ring, durably; leave the one alone that another process made meanwhile."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{entropy(8).hex()}")
+    try:
+        _write_private(draft, _encode(roots))
+        with suppress(FileExistsError):
+            os.link(draft, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
+    _sync_folder(path.parent)
 
 
-def _read(path: Path) -> list[RootKey]:
+def _encode(roots: Sequence[RootKey]) -> bytes:
+    keys = [_Key(root.kid.hex(), root.created_at, root.state, root.secret) for root in roots]
+    return msgspec.json.format(msgspec.json.encode(_Ring(_VERSION, keys)), indent=2) + b"\n"
+
+
+def _roots(path: Path, text: bytes) -> Sequence[RootKey]:
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
-    except OSError as error:
+        ring = msgspec.json.decode(text, type=_Ring)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:  # its text names places, never values
+        raise _damaged(path, str(error)) from None
+    if ring.version != _VERSION:
         raise StartError(
-            f"The key ring {path} cannot be opened: {error.strerror}.",
-            action="It must be a regular file of this user, not a symbolic link.",
-        ) from error
-    with os.fdopen(descriptor, "r") as file:
-        _check_mode(path, os.fstat(file.fileno()))
-        try:
-            document = json.load(file)
-            if document["version"] != _VERSION:
-                raise StartError(
-                    f"The key ring {path} has version {document['version']}, which this program does not know.",
-                    action="Use the version of Vestibule that wrote it, or a newer one.",
-                )
-            roots = [
-                RootKey(base64.urlsafe_b64decode(entry["secret"]), int(entry["created_at"]), entry["state"])
-                for entry in document["keys"]
-            ]
-            if not roots or any(len(root.secret) < ROOT_BYTES for root in roots):
-                raise ValueError
-        except (ValueError, KeyError, TypeError) as error:
-            raise StartError(
-                f"The key ring {path} cannot be read.",
-                action="Restore it from a backup. Without it nothing that is sealed in the store can be opened.",
-            ) from error
+            f"The key ring {path} has version {ring.version}, which this program does not know.",
+            action="Use the version of Vestibule that wrote it, or a newer one.",
+        )
+    roots = [RootKey(key.secret, key.created_at, key.state) for key in ring.keys]
+    if [root.kid.hex() for root in roots] != [key.id for key in ring.keys]:
+        raise _damaged(path, "a key does not fit its id")
+    if len({root.kid for root in roots}) != len(roots):
+        raise _damaged(path, "a key stands in it twice")
+    if not any(root.state == "active" for root in roots):
+        raise _damaged(path, "no key of it is active")
     return roots
 
 
-def _check_mode(path: Path, status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode) or (os.name == "posix" and status.st_mode & 0o077):
+def _damaged(path: Path, reason: str) -> StartError:
+    return StartError(
+        f"The key ring {path} cannot be read: {reason}.",
+        action="Restore it from a backup. Without it nothing that is sealed in the store can be opened.",
+    )
+
+
+def _read_private(path: Path) -> bytes:
+    if path.is_symlink():
+        raise StartError(f"The key ring {path} is a symbolic link.", action="Name the file itself.")
+    # O_NOFOLLOW: the file may be exchanged between the look above and the opening. O_NONBLOCK: a pipe would hang.
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(path, flags)
+    try:
+        _check_private(path, os.fstat(descriptor))
+        return os.read(descriptor, _MAX_BYTES)
+    finally:
+        os.close(descriptor)
+
+
+def _check_private(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise StartError(f"The key ring {path} is not a file.", action="Name a regular file.")
+    if os.name != "posix":  # the modes say nothing there; the folder's access list does
+        return
+    if status.st_uid != os.geteuid():
         raise StartError(
-            f"The key ring {path} may be read by other users of this computer.",
+            f"The key ring {path} belongs to another user (uid {status.st_uid}).",
+            action=f"Make the user that runs Vestibule (uid {os.geteuid()}) its owner.",
+        )
+    if status.st_mode & 0o077:
+        raise StartError(
+            f"The key ring {path} may be read or written by other users (mode {stat.S_IMODE(status.st_mode):04o}).",
             action=f"Run: chmod 600 {path} (and think about whether somebody has read it).",
         )
-    if hasattr(os, "geteuid") and status.st_uid not in (os.geteuid(), 0):
-        raise StartError(
-            f"The key ring {path} belongs to another user.", action="Make the user that runs Vestibule its owner."
-        )
+
+
+def _write_private(path: Path, text: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        if os.name == "posix":
+            os.fchmod(descriptor, 0o600)  # whatever the umask is
+        file.write(text)
+        file.flush()
+        os.fsync(descriptor)
 
 
 def _sync_folder(folder: Path) -> None:
+    """A new name is durable when its folder is."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)

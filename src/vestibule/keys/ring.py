@@ -2,13 +2,20 @@
 
 From each root secret HKDF-SHA-256 derives one key a use: sealing (AES-256-GCM), tags (HMAC-SHA-256), signing (ES256)
 and a check value. The newest active root seals, tags and signs; every root of the ring opens and verifies, so that
-adding a key signs nobody out.
+adding a key signs nobody out: add it as `accepted`, let every replica have it, make it `active`, and drop the old one
+when the last thing that it sealed has expired.
 
-A sealed value is: 1 byte of version, 4 bytes of key id, 12 bytes of nonce, the ciphertext with its 16-byte tag. Its
-purpose and context are authenticated with it (AAD), so a value sealed for one purpose opens for no other.
+    sealed value   1 byte    version
+                   4 bytes   key id
+                   12 bytes  nonce
+                   the rest  ciphertext and 16 bytes of tag; AAD: length of the purpose, purpose, context
+
+Purpose and context are authenticated with it, so a value sealed for one purpose opens for no other. Random nonces carry
+2^32 values under one key (NIST SP 800-38D §8.3): at a hundred tokens a second, rotate once a year.
 """
 
 import base64
+import functools
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
@@ -23,13 +30,14 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from vestibule.model import Secret
 from vestibule.ports import Entropy
-from vestibule.protocol.secrets_strength import check_root_secret, decode_root_secret
+from vestibule.protocol.secrets_strength import HOW_TO_MAKE_ONE, check_root_secret, decode_root_secret
 
 ROOT_BYTES = 32
-_VERSION = b"\x01"
-_KID_BYTES = 4
+_VERSION = 1
+_KID_BYTES = 4  # tells the few keys of one ring apart; no secret, and no proof
 _NONCE_BYTES = 12
-_HEAD = 1 + _KID_BYTES + _NONCE_BYTES
+_NONCE_AT = 1 + _KID_BYTES
+_BODY_AT = _NONCE_AT + _NONCE_BYTES
 _TAG_BYTES = 16
 _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
@@ -41,46 +49,52 @@ class RootKey:
     """One root secret. `active` ones are used for new values, the newest first; `accepted` ones only open old ones."""
 
     secret: bytes = field(repr=False)
-    created_at: int  # seconds since the epoch
+    created_at: int  # seconds since the epoch; 0 when the configuration gave it
     state: KeyState = "active"
 
     @property
     def kid(self) -> bytes:
+        """Derived, so that replicas with the same secret agree on it and a damaged file is noticed."""
         return hashlib.sha256(b"vestibule key id\n" + self.secret).digest()[:_KID_BYTES]
 
 
 class _Derived:
-    __slots__ = ("aead", "check", "kid", "signing", "tagging")
+    """What one root secret is used through. Made once: deriving costs about 100 µs."""
+
+    __slots__ = ("aead", "check", "kid", "public_jwk", "tagging")
 
     def __init__(self, root: RootKey) -> None:
         self.kid = root.kid
         self.aead = AESGCM(_derive(root.secret, b"seal"))
         self.tagging = _derive(root.secret, b"tag")
         self.check = hmac.digest(_derive(root.secret, b"check"), b"vestibule", "sha256")[:16]
-        number = int.from_bytes(_derive(root.secret, b"sign-es256", 48), "big")
-        self.signing = ec.derive_private_key(number % (_P256_ORDER - 1) + 1, ec.SECP256R1())
+        self.public_jwk = _public_jwk(_signing_key(root), root.kid.hex())
 
 
 class KeyRing:
     """Implements `ports.Sealer`, `ports.Authenticator` and `ports.SigningKeys`."""
 
+    __slots__ = ("_entropy", "_keys", "_newest", "_openers")
+
     def __init__(self, roots: Sequence[RootKey], entropy: Entropy) -> None:
-        active = [root for root in roots if root.state == "active"]
-        if not active:
-            raise ValueError("a key ring has at least one active key")
+        """At least one root is active, and none stands twice. `entropy` makes the nonces: never a repeating one."""
+        newest_first = sorted(roots, key=lambda root: root.created_at, reverse=True)
+        derived = {root.kid: _Derived(root) for root in newest_first}
+        active = [derived[root.kid] for root in newest_first if root.state == "active"]
+        if not active or len(derived) != len(roots):
+            raise ValueError("a key ring has at least one active key, and every key once")
         self._entropy = entropy
-        newest_first = sorted(active, key=lambda root: root.created_at, reverse=True)
-        ordered = newest_first + [root for root in roots if root.state != "active"]
-        self._keys = {root.kid: _Derived(root) for root in ordered}
-        self._newest = self._keys[newest_first[0].kid]
+        self._newest = active[0]
+        self._keys = tuple(derived.values())
+        self._openers = {key.kid: key.aead for key in self._keys}
 
     @classmethod
     def from_secret(cls, secret: Secret, entropy: Entropy) -> "KeyRing":
-        """A ring of one key, from the configuration. Raises `ValueError` with the reason it is too weak."""
+        """A ring of one key, from the configuration. Raises `ValueError` with the reason it is too weak and the fix."""
         reason = check_root_secret(secret.reveal())
         decoded = decode_root_secret(secret.reveal())
         if reason is not None or decoded is None:
-            raise ValueError(reason)
+            raise ValueError(f"the root secret cannot be used: {reason}. Make one with: {HOW_TO_MAKE_ONE}")
         return cls([RootKey(decoded, created_at=0)], entropy)
 
     @classmethod
@@ -95,61 +109,73 @@ class KeyRing:
 
     def seal(self, purpose: str, plaintext: bytes, context: bytes = b"") -> bytes:
         nonce = self._entropy(_NONCE_BYTES)
-        sealed = self._newest.aead.encrypt(nonce, plaintext, _aad(purpose, context))
-        return b"".join((_VERSION, self._newest.kid, nonce, sealed))
+        body = self._newest.aead.encrypt(nonce, plaintext, _label(purpose) + context)
+        return b"%c%b%b%b" % (_VERSION, self._newest.kid, nonce, body)
 
     def open(self, purpose: str, sealed: bytes, context: bytes = b"") -> bytes | None:
-        if len(sealed) < _HEAD + _TAG_BYTES or sealed[:1] != _VERSION:
+        if len(sealed) < _BODY_AT + _TAG_BYTES or sealed[0] != _VERSION:
             return None
-        key = self._keys.get(sealed[1 : 1 + _KID_BYTES])
-        if key is None:
+        aead = self._openers.get(sealed[1:_NONCE_AT])
+        if aead is None:
             return None
         try:
-            return key.aead.decrypt(sealed[1 + _KID_BYTES : _HEAD], sealed[_HEAD:], _aad(purpose, context))
+            return aead.decrypt(sealed[_NONCE_AT:_BODY_AT], sealed[_BODY_AT:], _label(purpose) + context)
         except InvalidTag:
             return None
 
     # --- tag --------------------------------------------------------------------------------------------------------
 
     def tag(self, purpose: str, message: bytes) -> str:
-        return _tag(self._newest, purpose, message)
+        return _tag(self._newest, purpose, message).decode()
 
     def verify(self, purpose: str, message: bytes, tag: str) -> bool:
-        presented = tag.encode("utf-8", "replace")
-        return any(hmac.compare_digest(_tag(key, purpose, message).encode(), presented) for key in self._keys.values())
+        # The text is compared, not what it decodes to: 128 bits have four spellings in base64, and one is ours.
+        presented = tag.encode("utf-8", "surrogatepass")
+        matches = [hmac.compare_digest(_tag(key, purpose, message), presented) for key in self._keys]
+        return any(matches)
 
     # --- sign -------------------------------------------------------------------------------------------------------
 
     def public_jwks(self) -> Mapping[str, Any]:
-        return {"keys": [_public_jwk(key) for key in self._keys.values()]}
+        return {"keys": [dict(key.public_jwk) for key in self._keys]}
 
     def check_values(self) -> Mapping[str, bytes]:
         """Key id → a value that only this key gives. A store remembers them, to find a wrong ring at start."""
-        return {key.kid.hex(): key.check for key in self._keys.values()}
+        return {key.kid.hex(): key.check for key in self._keys}
 
 
 def _derive(secret: bytes, use: bytes, length: int = 32) -> bytes:
+    """RFC 5869; without a salt, because the secret is uniformly random."""
     return HKDF(algorithm=SHA256(), length=length, salt=None, info=b"vestibule/1/" + use).derive(secret)
 
 
-def _aad(purpose: str, context: bytes) -> bytes:
+@functools.lru_cache(maxsize=256)
+def _label(purpose: str) -> bytes:
+    """The purpose with its length before it, so that purpose and context cannot flow into each other."""
     name = purpose.encode()
-    return len(name).to_bytes(2, "big") + name + context
+    return len(name).to_bytes(2, "big") + name
 
 
-def _tag(key: _Derived, purpose: str, message: bytes) -> str:
-    mac = hmac.digest(key.tagging, _aad(purpose, message), "sha256")[:16]
-    return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
+def _tag(key: _Derived, purpose: str, message: bytes) -> bytes:
+    mac = hmac.digest(key.tagging, _label(purpose) + message, "sha256")
+    return base64.urlsafe_b64encode(mac[:_TAG_BYTES])[:22]
 
 
-def _public_jwk(key: _Derived) -> dict[str, str]:
-    numbers = key.signing.public_key().public_numbers()
+def _signing_key(root: RootKey) -> ec.EllipticCurvePrivateKey:
+    """384 bits reduced to 1 … n-1: no number is likelier than another by more than 2^-128 (FIPS 186-5 A.2.1)."""
+    number = int.from_bytes(_derive(root.secret, b"sign-es256", 48), "big")
+    return ec.derive_private_key(number % (_P256_ORDER - 1) + 1, ec.SECP256R1())
+
+
+def _public_jwk(key: ec.EllipticCurvePrivateKey, kid: str) -> dict[str, str]:
+    """RFC 7518 §6.2.1: public members only."""
+    point = key.public_key().public_numbers()
     return {
         "kty": "EC",
         "crv": "P-256",
-        "x": _coordinate(numbers.x),
-        "y": _coordinate(numbers.y),
-        "kid": key.kid.hex(),
+        "x": _coordinate(point.x),
+        "y": _coordinate(point.y),
+        "kid": kid,
         "use": "sig",
         "alg": "ES256",
     }

@@ -1,17 +1,13 @@
-"""The trail: appended, never changed."""
+"""The trail: appended, never changed. The database itself refuses anything else (a trigger)."""
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any
 
-import msgspec
-from sqlalchemy import insert, select
+from sqlalchemy import Row, insert, select
 
-from vestibule.model import AuditEvent, Outcome
-from vestibule.stores import tables
-from vestibule.stores.database import Database
-from vestibule.stores.values import from_micros, to_micros
-
-_events = tables.audit_events
+from vestibule.model import AuditEvent
+from vestibule.stores.engine import Database
+from vestibule.stores.tables import audit_events
 
 
 class SqlAuditLog:
@@ -23,7 +19,7 @@ class SqlAuditLog:
     async def record(self, event: AuditEvent) -> None:
         row = {
             "tenant": event.tenant,
-            "at": to_micros(event.at),
+            "at": event.at,
             "action": event.action,
             "outcome": event.outcome,
             "request_id": event.request_id,
@@ -32,28 +28,28 @@ class SqlAuditLog:
             "target": event.target,
             "reason": event.reason,
             "address": event.address,
-            "facts": msgspec.json.encode(dict(event.facts)).decode(),
+            "facts": event.facts,
         }
         async with self._database.write() as connection:
-            await connection.execute(insert(_events).values(row))
+            await connection.execute(insert(audit_events).values(row))
 
     async def tail(self, *, limit: int = 100) -> Sequence[AuditEvent]:
-        query = select(_events).order_by(_events.c.id.desc()).limit(limit)
+        query = select(audit_events).order_by(audit_events.c.id.desc()).limit(limit)
         async with self._database.read() as connection:
-            rows = (await connection.execute(query)).all()
-        return [
-            AuditEvent(
-                at=from_micros(row.at),
-                action=row.action,
-                outcome=cast("Outcome", row.outcome),
-                request_id=row.request_id,
-                actor=row.actor,
-                client_id=row.client_id,
-                tenant=row.tenant,
-                target=row.target,
-                reason=row.reason,
-                address=row.address,
-                facts=msgspec.json.decode(row.facts, type=dict[str, str]),
-            )
-            for row in rows
-        ]
+            return [_event(row) for row in await connection.execute(query)]
+
+
+def _event(row: Row[Any]) -> AuditEvent:
+    return AuditEvent(
+        at=row.at,
+        action=row.action,
+        outcome=row.outcome,
+        request_id=row.request_id,
+        actor=row.actor,
+        client_id=row.client_id,
+        tenant=row.tenant,
+        target=row.target,
+        reason=row.reason,
+        address=row.address,
+        facts=row.facts,
+    )

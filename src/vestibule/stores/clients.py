@@ -1,15 +1,13 @@
 """Registered clients."""
 
-from typing import cast
+from dataclasses import asdict
+from typing import Any
 
 from sqlalchemy import Row, delete, insert, select
 
-from vestibule.model import AuthMethod, Client, ClientId, ClientOrigin
-from vestibule.stores import tables
-from vestibule.stores.database import Database
-from vestibule.stores.values import from_micros, to_json, to_micros, to_strings
-
-_clients = tables.clients
+from vestibule.model import Client, ClientId, ClientOrigin
+from vestibule.stores.engine import Database
+from vestibule.stores.tables import clients
 
 
 class SqlClientStore:
@@ -19,46 +17,32 @@ class SqlClientStore:
         self._database = database
 
     async def add(self, client: Client) -> None:
-        if client.registered_at is None:
-            raise ValueError("a registered client has a date of registration")
-        row = {
-            "client_id": client.client_id,
-            "name": client.name,
-            "redirect_uris": to_json(client.redirect_uris),
-            "auth_method": client.auth_method,
-            "secret_digest": client.secret_digest,
-            "grant_types": to_json(client.grant_types),
-            "scopes": to_json(client.scopes),
-            "client_uri": client.client_uri,
-            "logo_uri": client.logo_uri,
-            "application_type": client.application_type,
-            "registered_at": to_micros(client.registered_at),
-        }
         async with self._database.write() as connection:
-            await connection.execute(insert(_clients).values(row))
+            await connection.execute(insert(clients).values(asdict(client)))
 
     async def get(self, client_id: ClientId) -> Client | None:
         async with self._database.read() as connection:
-            row = (await connection.execute(select(_clients).where(_clients.c.client_id == client_id))).one_or_none()
+            row = (await connection.execute(select(clients).where(clients.c.client_id == client_id))).one_or_none()
         return None if row is None else _client(row)
 
     async def remove(self, client_id: ClientId) -> bool:
         async with self._database.write() as connection:
-            return (await connection.execute(delete(_clients).where(_clients.c.client_id == client_id))).rowcount == 1
+            removed = await connection.execute(delete(clients).where(clients.c.client_id == client_id))
+        return removed.rowcount == 1
 
 
-def _client(row: Row[tuple[object, ...]]) -> Client:
+def _client(row: Row[Any]) -> Client:
     return Client(
         client_id=row.client_id,
-        origin=ClientOrigin.REGISTERED,
-        redirect_uris=to_strings(row.redirect_uris),
+        origin=ClientOrigin(row.origin),
+        redirect_uris=row.redirect_uris,
         name=row.name,
-        auth_method=cast("AuthMethod", row.auth_method),
+        auth_method=row.auth_method,
         secret_digest=row.secret_digest,
-        grant_types=to_strings(row.grant_types),
-        scopes=to_strings(row.scopes),
+        grant_types=row.grant_types,
+        scopes=row.scopes,
         client_uri=row.client_uri,
         logo_uri=row.logo_uri,
-        application_type="native" if row.application_type == "native" else "web",
-        registered_at=from_micros(row.registered_at),
+        application_type=row.application_type,
+        registered_at=row.registered_at,
     )

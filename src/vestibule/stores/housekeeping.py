@@ -1,15 +1,20 @@
-"""Deleting what has expired, and forgetting sealed successors whose window has passed."""
+"""Deleting what has expired, and forgetting sealed successors whose window has passed.
 
+In small transactions, so that a night's leftovers never keep a sign-in waiting; rows that another replica is sweeping
+are left to it.
+"""
+
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, update
+from sqlalchemy import ColumnElement, Delete, Table, Update, and_, delete, select, tuple_, update
 
-from vestibule.stores import tables
-from vestibule.stores.database import Database
-from vestibule.stores.values import to_micros
+from vestibule.stores.engine import Database
+from vestibule.stores.tables import codes, refresh_tokens, requests, revocations, sessions
 
 REPLAYS_KNOWN = timedelta(hours=1)  # how long after its end a code is still known, so that a replay is one
-LONGEST_GRACE = timedelta(seconds=120)
+LONGEST_GRACE = timedelta(seconds=120)  # the longest window of a spent refresh token that may be configured
+BATCH = 500  # rows of one transaction: a few milliseconds
 
 
 class SqlHousekeeping:
@@ -19,20 +24,30 @@ class SqlHousekeeping:
         self._database = database
 
     async def sweep(self, *, now: datetime) -> int:
-        at, codes_at = to_micros(now), to_micros(now - REPLAYS_KNOWN)
-        tokens = tables.refresh_tokens
-        statements = [
-            delete(tables.requests).where(tables.requests.c.expires_at <= at),
-            delete(tables.codes).where(tables.codes.c.expires_at <= codes_at),
-            delete(tables.sessions).where(tables.sessions.c.expires_at <= at),
-            delete(tables.revocations).where(tables.revocations.c.expires_at <= at),
-            delete(tokens).where(tokens.c.expires_at <= at),
-            update(tokens)
-            .where(tokens.c.sealed_successor.is_not(None), tokens.c.spent_at <= to_micros(now - LONGEST_GRACE))
-            .values(sealed_successor=None),
-        ]
-        touched = 0
-        for statement in statements:
-            async with self._database.write() as connection:
-                touched += (await connection.execute(statement)).rowcount
+        stale = and_(refresh_tokens.c.sealed_successor.is_not(None), refresh_tokens.c.spent_at <= now - LONGEST_GRACE)
+        touched = await self._in_batches(refresh_tokens, stale, update(refresh_tokens).values(sealed_successor=None))
+        for table, expired in _expired(now):
+            touched += await self._in_batches(table, expired, delete(table))
         return touched
+
+    async def _in_batches(self, table: Table, which: ColumnElement[bool], change: Delete | Update) -> int:
+        key = tuple_(*table.primary_key)
+        batch = select(*table.primary_key).where(which).limit(BATCH).with_for_update(skip_locked=True)
+        statement = change.where(key.in_(batch))
+        touched = 0
+        while True:
+            async with self._database.write() as connection:
+                changed = (await connection.execute(statement)).rowcount
+            touched += changed
+            if changed < BATCH:
+                return touched
+
+
+def _expired(now: datetime) -> Sequence[tuple[Table, ColumnElement[bool]]]:
+    return (
+        (requests, requests.c.expires_at <= now),
+        (codes, codes.c.expires_at <= now - REPLAYS_KNOWN),
+        (refresh_tokens, refresh_tokens.c.expires_at <= now),
+        (sessions, sessions.c.expires_at <= now),
+        (revocations, revocations.c.expires_at <= now),
+    )

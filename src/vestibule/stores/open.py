@@ -1,43 +1,117 @@
-"""Opening a store: connect, compare its revision with ours, migrate forwards when that is needed.
+"""Opening a store: look at its revision, and migrate forwards where that is needed.
 
-Alembic is imported only when there is something to migrate: it would cost the idle gateway 13 MB. A store that a newer
-program has written is refused before anything is touched.
+Two replicas may start at once, so the looking and the migrating happen again under a lock: PostgreSQL's advisory lock,
+or SQLite's one writer. A migration is one transaction; what fails has changed nothing. A store that a newer program has
+written, or that is another program's, is refused untouched. Alembic is imported only when there is something to
+migrate: it would cost the idle gateway 6 MB.
 """
 
-from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
+import asyncio
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
 
-from vestibule.errors import StartError
-from vestibule.stores.database import Database
+from sqlalchemy import Connection, inspect, text
+
+from vestibule.errors import StartError, StoreUnavailable
+from vestibule.stores.address import describe, is_temporary, read_address
+from vestibule.stores.engine import BUSY_TIMEOUT, Database
+from vestibule.stores.migrations import VERSION_TABLE
 from vestibule.stores.sql import SqlStore
+from vestibule.stores.sqlite_file import prepare_file
 
 REVISIONS = ("0001",)
-"""Every revision this program knows, oldest first. A test compares the last with Alembic's head."""
+"""Every revision that this program knows, oldest first. A test compares them with Alembic's."""
 
-_LOCK = 0x76657374  # PostgreSQL's advisory lock while migrating
+OLDEST_SQLITE = (3, 35)  # RETURNING
+
+_MIGRATION_LOCK = 0x76657374  # any number, the same in every version of the program
 
 
-async def open_store(address: str) -> SqlStore:
-    """The store at this address, migrated. Raises `StartError` or `StoreUnavailable`."""
-    database = Database.at(address)
+async def open_store(address: str, *, migrate: bool = True) -> SqlStore:
+    """The store at this address, at this program's revision. Raises `StartError`.
+
+    `address`: as in `vestibule.stores.address`. Without `migrate`, an older store is refused too.
+    """
+    url = read_address(address)
+    folder = None
+    if is_temporary(url):
+        folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="vestibule-"))
+        url = url.set(database=str(folder / "store.db"))
+    if url.get_backend_name() == "sqlite":
+        _check_sqlite()
+        prepare_file(Path(url.database or ""))
+    database = Database(url, synchronous="FULL" if folder is None else "OFF")
     try:
-        async with database.read() as connection:
-            revision = await _revision(connection)
-        _check_known(revision)
-        if revision != REVISIONS[-1]:
-            await _migrate(database)
-    except BaseException:
-        await database.close()
+        await _bring_up_to_date(database, migrate=migrate)
+    except BaseException as error:
+        await _discard(database, folder)
+        if isinstance(error, StoreUnavailable):
+            raise _cannot_open(describe(url), error) from None
         raise
-    return SqlStore(database)
+    return SqlStore(database, folder)
+
+
+def _check_sqlite() -> None:
+    import sqlite3
+
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise StartError(
+            f"This Python has SQLite {sqlite3.sqlite_version}; {'.'.join(map(str, OLDEST_SQLITE))} is needed.",
+            action="Use a newer Python, or PostgreSQL.",
+        )
+
+
+async def _discard(database: Database, folder: Path | None) -> None:
+    with suppress(Exception):  # what went wrong first is what matters
+        await database.close()
+    if folder is not None:
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+def _cannot_open(where: str, error: StoreUnavailable) -> StartError:
+    if "not a database" in error.detail or "malformed" in error.detail or "disk image" in error.detail:
+        return StartError(
+            f"The store {where} is damaged, or is not an SQLite database.",
+            action="Restore it from a backup, or name another file in store.",
+            detail=error.detail,
+        )
+    return StartError(
+        f"The store {where} cannot be opened: {error.detail}.",
+        action="See that it runs, that this computer can reach it, and that user and password are right.",
+        detail=error.detail,
+    )
+
+
+async def _bring_up_to_date(database: Database, *, migrate: bool) -> None:
+    async with database.read() as connection:
+        revision = await connection.run_sync(_revision)
+    _check_known(revision)
+    if database.is_sqlite:
+        await _use_write_ahead_log(database)
+    if revision == REVISIONS[-1]:
+        return
+    if not migrate:
+        raise StartError(
+            f"The store is at revision {revision or 'none'}, and this program needs {REVISIONS[-1]}.",
+            action="Run: vestibule migrate",
+        )
+    try:
+        await _migrate(database)
+    except (StoreUnavailable, ValueError) as error:
+        reason = error.detail if isinstance(error, StoreUnavailable) else str(error)
+        raise StartError(
+            f"The store could not be brought to revision {REVISIONS[-1]}: {reason}. Nothing in it has changed.",
+            action="See that its user may create tables and that no other program's tables are in the way.",
+        ) from None
 
 
 async def _migrate(database: Database) -> None:
-    async with database.write() as connection:  # SQLite: one writer; nobody else migrates meanwhile
+    async with database.write(limit=None) as connection:
         if not database.is_sqlite:
-            await connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
-        revision = await _revision(connection)  # another replica may have been faster
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
+        revision = await connection.run_sync(_revision)  # another replica may have been faster
         _check_known(revision)
         if revision != REVISIONS[-1]:
             await connection.run_sync(_upgrade)
@@ -49,27 +123,42 @@ def _upgrade(connection: Connection) -> None:
     upgrade(connection)
 
 
-async def _revision(connection: AsyncConnection) -> str | None:
-    if not await connection.run_sync(_has_version_table):
+def _revision(connection: Connection) -> str | None:
+    """The revision of a store, or None for an empty database. Raises `StartError` for one that is not ours."""
+    found = inspect(connection)
+    if found.has_table(VERSION_TABLE):
+        revisions = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalars().all()  # noqa: S608
+        if len(revisions) == 1:
+            return str(revisions[0])
+    # A PostgreSQL database may be shared with other programs; a file that holds other tables is somebody's data.
+    elif connection.dialect.name != "sqlite" or not found.get_table_names():
         return None
-    return (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar_one_or_none()
-
-
-def _has_version_table(connection: Connection) -> bool:
-    try:
-        return connection.dialect.has_table(connection, "alembic_version")
-    except DBAPIError as error:
-        if "not a database" in str(error.orig) or "malformed" in str(error.orig):
-            raise StartError(
-                "The store's file is not a SQLite database, or is damaged.",
-                action="Restore it from a backup, or name another file in store.",
-            ) from error
-        raise
+    raise StartError("The store's database belongs to another program.", action="Name another file in store.")
 
 
 def _check_known(revision: str | None) -> None:
     if revision is not None and revision not in REVISIONS:
         raise StartError(
-            f"The store was written by a newer version of Vestibule (revision {revision}).",
+            f"The store was written by a newer version of Vestibule: its revision is {revision}, and this program "
+            f"knows {REVISIONS[-1]}.",
             action="Start that version or a newer one. This one has not touched the store.",
+        )
+
+
+async def _use_write_ahead_log(database: Database) -> None:
+    """The mode is the file's, and stays. Changing it does not wait for other connections, so we do."""
+    deadline = asyncio.get_running_loop().time() + BUSY_TIMEOUT
+    while True:
+        try:
+            async with database.read() as connection:
+                mode = (await connection.exec_driver_sql("PRAGMA journal_mode=WAL")).scalar_one()
+            break
+        except StoreUnavailable as error:
+            if "locked" not in error.detail or asyncio.get_running_loop().time() > deadline:
+                raise
+            await asyncio.sleep(0.02)
+    if mode != "wal":
+        raise StartError(
+            "The store's file system does not carry SQLite's write-ahead log.",
+            action="Put the file on a local disk, or use PostgreSQL.",
         )

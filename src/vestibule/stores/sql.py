@@ -1,24 +1,35 @@
-"""The store as one object: the noun stores over one database."""
+"""The store as one object: a store a noun, over one database."""
 
+import asyncio
+import shutil
 from collections.abc import Mapping
+from pathlib import Path
 
-from sqlalchemy import insert, select, text
+from sqlalchemy import text
 
-from vestibule.stores import tables
 from vestibule.stores.audit import SqlAuditLog
 from vestibule.stores.clients import SqlClientStore
-from vestibule.stores.database import Database
-from vestibule.stores.grants import SqlCodeStore, SqlGrantStore, SqlRefreshTokenStore, SqlRevocationFeed
+from vestibule.stores.codes import SqlCodeStore
+from vestibule.stores.consents import SqlConsentStore
+from vestibule.stores.engine import Database
+from vestibule.stores.grants import SqlGrantStore
 from vestibule.stores.housekeeping import SqlHousekeeping
-from vestibule.stores.people import SqlConsentStore, SqlSessionStore
+from vestibule.stores.key_checks import bind_keys
+from vestibule.stores.refresh_tokens import SqlRefreshTokenStore
 from vestibule.stores.requests import SqlAuthorizationRequestStore
+from vestibule.stores.revocations import SqlRevocationFeed
+from vestibule.stores.sessions import SqlSessionStore
+
+_PING_TIMEOUT = 2.0  # seconds: who asks wants to know now
 
 
 class SqlStore:
-    """Implements `ports.Store`."""
+    """Implements `ports.Store`. `open_store` makes it."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, temporary_folder: Path | None = None) -> None:
+        """`temporary_folder`: goes when the store is closed."""
         self._database = database
+        self._temporary_folder = temporary_folder
         self.clients = SqlClientStore(database)
         self.requests = SqlAuthorizationRequestStore(database)
         self.consents = SqlConsentStore(database)
@@ -31,21 +42,13 @@ class SqlStore:
         self.housekeeping = SqlHousekeeping(database)
 
     async def ping(self) -> None:
-        async with self._database.read() as connection:
+        async with self._database.read(limit=_PING_TIMEOUT) as connection:
             await connection.execute(text("SELECT 1"))
 
     async def bind_keys(self, check: Mapping[str, bytes]) -> bool:
-        checks = tables.key_checks
-        async with self._database.write() as connection:
-            rows = (await connection.execute(select(checks.c.kid, checks.c.check_value))).all()
-            known = {row.kid: bytes(row.check_value) for row in rows}
-            if known and not known.keys() & check.keys():
-                return False
-            if any(known.get(kid, value) != value for kid, value in check.items()):
-                return False
-            for kid in check.keys() - known.keys():
-                await connection.execute(insert(checks).values(kid=kid, check_value=check[kid]))
-        return True
+        return await bind_keys(self._database, check)
 
     async def close(self) -> None:
         await self._database.close()
+        if self._temporary_folder is not None:
+            await asyncio.to_thread(shutil.rmtree, self._temporary_folder, ignore_errors=True)

@@ -1,164 +1,186 @@
-"""The schema. Times are microseconds since the epoch, UTC; secrets are digests or sealed; every row names its tenant.
+"""The schema. Secrets are digests or sealed; times are UTC; every row names its tenant.
 
-docs/storage.md tells what each record is for and how long it lives; a test keeps the two together. A change here needs
-a migration beside the others; a test compares what they make with what stands here.
+docs/storage.md tells what each record is for, how long it lives, and what is hashed or sealed; a test keeps the two
+together. A change here needs a migration beside the others; a test compares what they make with what stands here.
+Columns have the names of the model's fields, so that a row becomes a value without a dictionary between them.
 """
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, MetaData, Table
 
 from vestibule.model import DEFAULT_TENANT
+from vestibule.stores.columns import Digest, Facts, Listing, Moment, NameSet, Words
 
 metadata = MetaData(
-    naming_convention={"pk": "pk_%(table_name)s", "ix": "ix_%(table_name)s_%(column_0_name)s"},
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+    },
 )
 
 
 def _tenant() -> Column[str]:
-    return Column("tenant", String(64), nullable=False, server_default=DEFAULT_TENANT)
+    return Column("tenant", Words, nullable=False, default=DEFAULT_TENANT)
+
+
+def _identity() -> tuple[Column[Any], ...]:
+    """Who it is. Claims are for the sign-in and are not kept: a store is no place for what nobody asked to keep."""
+    return tuple(
+        Column(name, Words, nullable=False) for name in ("issuer", "subject", "provider", "display_name", "email")
+    )
+
+
+def _grant_id() -> Column[str]:
+    return Column("grant_id", Words, ForeignKey("grants.grant_id"), nullable=False, index=True)
 
 
 clients = Table(
     "clients",
     metadata,
-    Column("client_id", String(2048), primary_key=True),
+    Column("client_id", Words, primary_key=True),
     _tenant(),
-    Column("name", Text, nullable=False),
-    Column("redirect_uris", Text, nullable=False),  # JSON
-    Column("auth_method", String(40), nullable=False),
-    Column("secret_digest", LargeBinary(32)),
-    Column("grant_types", Text, nullable=False),  # JSON
-    Column("scopes", Text, nullable=False),  # JSON
-    Column("client_uri", Text, nullable=False),
-    Column("logo_uri", Text, nullable=False),
-    Column("application_type", String(10), nullable=False),
-    Column("registered_at", BigInteger, nullable=False),
+    Column("origin", Words, nullable=False),
+    Column("name", Words, nullable=False),
+    Column("redirect_uris", Listing, nullable=False),
+    Column("auth_method", Words, nullable=False),
+    Column("secret_digest", Digest),
+    Column("grant_types", Listing, nullable=False),
+    Column("scopes", Listing, nullable=False),
+    Column("client_uri", Words, nullable=False),
+    Column("logo_uri", Words, nullable=False),
+    Column("application_type", Words, nullable=False),
+    Column("registered_at", Moment),
 )
 
 requests = Table(
     "authorization_requests",
     metadata,
-    Column("request_id", String(100), primary_key=True),
+    Column("request_id", Words, primary_key=True),
     _tenant(),
-    Column("state", String(10), nullable=False),
-    Column("client_id", String(2048), nullable=False),
-    Column("redirect_uri", Text, nullable=False),
+    Column("state", Words, nullable=False),
+    Column("client_id", Words, nullable=False),
+    Column("redirect_uri", Words, nullable=False),
     Column("redirect_uri_given", Boolean, nullable=False),
-    Column("scopes", Text, nullable=False),  # JSON
-    Column("resource", Text, nullable=False),
-    Column("code_challenge", String(43), nullable=False),
-    Column("client_state", Text),
-    Column("browser_digest", LargeBinary(32), nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    Column("expires_at", BigInteger, nullable=False, index=True),
-    Column("prompt", Text, nullable=False),  # JSON
-    Column("login_hint", Text, nullable=False),
-    Column("max_age", Integer),
-    Column("provider", String(64)),
-    Column("sign_in_state_digest", LargeBinary(32), unique=True),
-    Column("sign_in_browser_digest", LargeBinary(32)),
-    Column("nonce", String(100)),
-    Column("sealed_verifier", LargeBinary),
+    Column("scopes", Listing, nullable=False),
+    Column("resource", Words, nullable=False),
+    Column("code_challenge", Words, nullable=False),
+    Column("client_state", Words),
+    Column("browser_digest", Digest, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False, index=True),
+    Column("prompt", NameSet, nullable=False),
+    Column("login_hint", Words, nullable=False),
+    Column("max_age", BigInteger),
+    Column("sign_in_provider", Words),
+    Column("sign_in_state_digest", Digest, unique=True),
+    Column("sign_in_browser_digest", Digest),
+    Column("sign_in_nonce", Words),
+    Column("sign_in_sealed_verifier", Digest),
 )
 
 consents = Table(
     "consents",
     metadata,
-    Column("tenant", String(64), primary_key=True),
-    Column("user", String(512), primary_key=True),
-    Column("question_digest", LargeBinary(32), primary_key=True),  # of client, redirect URI and resource
-    Column("client_id", String(2048), nullable=False),
-    Column("redirect_uri", Text, nullable=False),
-    Column("resource", Text, nullable=False),
-    Column("scopes", Text, nullable=False),  # JSON
+    # Of tenant, user, client, redirect URI and resource: PostgreSQL's b-tree has no room for three URLs.
+    Column("key_digest", Digest, primary_key=True),
+    _tenant(),
+    Column("user_id", Words, nullable=False),  # "user" is a function in PostgreSQL: it would answer with something else
+    Column("client_id", Words, nullable=False),
+    Column("redirect_uri", Words, nullable=False),
+    Column("resource", Words, nullable=False),
+    Column("scopes", NameSet, nullable=False),
     Column("approved", Boolean, nullable=False),
-    Column("decided_at", BigInteger, nullable=False),
+    Column("decided_at", Moment, nullable=False),
 )
 
 sessions = Table(
     "sessions",
     metadata,
-    Column("digest", LargeBinary(32), primary_key=True),
+    Column("digest", Digest, primary_key=True),
     _tenant(),
-    Column("identity", Text, nullable=False),  # JSON: issuer, subject, provider, name, email
-    Column("signed_in_at", BigInteger, nullable=False),
-    Column("expires_at", BigInteger, nullable=False, index=True),
+    *_identity(),
+    Column("signed_in_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False, index=True),
 )
 
 grants = Table(
     "grants",
     metadata,
-    Column("grant_id", String(64), primary_key=True),
+    Column("grant_id", Words, primary_key=True),
     _tenant(),
-    Column("identity", Text, nullable=False),  # JSON
-    Column("client_id", String(2048), nullable=False),
-    Column("scopes", Text, nullable=False),  # JSON
-    Column("resource", Text, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    Column("revoked_at", BigInteger),
+    *_identity(),
+    Column("client_id", Words, nullable=False),
+    Column("scopes", Listing, nullable=False),
+    Column("resource", Words, nullable=False),
+    Column("created_at", Moment, nullable=False, index=True),
+    Column("revoked_at", Moment),
 )
 
 codes = Table(
     "authorization_codes",
     metadata,
-    Column("digest", LargeBinary(32), primary_key=True),
+    Column("digest", Digest, primary_key=True),
     _tenant(),
-    Column("grant_id", String(64), nullable=False),
-    Column("client_id", String(2048), nullable=False),
-    Column("redirect_uri", Text, nullable=False),
+    _grant_id(),
+    Column("client_id", Words, nullable=False),
+    Column("redirect_uri", Words, nullable=False),
     Column("redirect_uri_given", Boolean, nullable=False),
-    Column("code_challenge", String(43), nullable=False),
-    Column("scopes", Text, nullable=False),  # JSON
-    Column("resource", Text, nullable=False),
-    Column("expires_at", BigInteger, nullable=False, index=True),
-    Column("redeemed_at", BigInteger),
+    Column("code_challenge", Words, nullable=False),
+    Column("scopes", Listing, nullable=False),
+    Column("resource", Words, nullable=False),
+    Column("expires_at", Moment, nullable=False, index=True),
+    Column("redeemed_at", Moment),
 )
 
 refresh_tokens = Table(
     "refresh_tokens",
     metadata,
-    Column("digest", LargeBinary(32), primary_key=True),
+    Column("digest", Digest, primary_key=True),
     _tenant(),
-    Column("grant_id", String(64), nullable=False, index=True),
-    Column("client_id", String(2048), nullable=False),
-    Column("expires_at", BigInteger, nullable=False, index=True),
-    Column("spent_at", BigInteger),
-    Column("successor_digest", LargeBinary(32)),
-    Column("sealed_successor", LargeBinary),
+    _grant_id(),
+    Column("client_id", Words, nullable=False),
+    Column("expires_at", Moment, nullable=False, index=True),
+    Column("spent_at", Moment, index=True),
+    Column("successor_digest", Digest),
+    Column("sealed_successor", Digest),
 )
 
 revocations = Table(
     "revocations",
     metadata,
-    Column("kind", String(10), primary_key=True),
-    Column("value", String(100), primary_key=True),
+    Column("kind", Words, primary_key=True),
+    Column("value", Words, primary_key=True),
     _tenant(),
-    Column("revoked_at", BigInteger, nullable=False, index=True),
-    Column("expires_at", BigInteger, nullable=False),
+    Column("revoked_at", Moment, nullable=False, index=True),
+    Column("expires_at", Moment, nullable=False, index=True),
 )
 
 audit_events = Table(
     "audit_events",
     metadata,
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
-    Column("tenant", String(64), nullable=False),
-    Column("at", BigInteger, nullable=False),
-    Column("action", String(64), nullable=False),
-    Column("outcome", String(10), nullable=False),
-    Column("request_id", String(64), nullable=False),
-    Column("actor", Text, nullable=False),
-    Column("client_id", Text, nullable=False),
-    Column("target", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("address", String(64), nullable=False),
-    Column("facts", Text, nullable=False),  # JSON
-    sqlite_autoincrement=True,
+    _tenant(),
+    Column("at", Moment, nullable=False),
+    Column("action", Words, nullable=False),
+    Column("outcome", Words, nullable=False),
+    Column("request_id", Words, nullable=False),
+    Column("actor", Words, nullable=False),
+    Column("client_id", Words, nullable=False),
+    Column("target", Words, nullable=False),
+    Column("reason", Words, nullable=False),
+    Column("address", Words, nullable=False),
+    Column("facts", Facts, nullable=False),
+    Index("ix_audit_events_at", "at"),
+    sqlite_autoincrement=True,  # an id is never given twice, not even the last one's
 )
-Index("ix_audit_events_at", audit_events.c.at)
 
 key_checks = Table(
     "key_checks",
     metadata,
-    Column("kid", String(16), primary_key=True),
+    Column("key_id", Words, primary_key=True),
     _tenant(),
-    Column("check_value", LargeBinary(16), nullable=False),
+    Column("check_value", Digest, nullable=False),
 )

@@ -1,0 +1,54 @@
+"""The feed of what must stop working everywhere."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import case, select
+from sqlalchemy.dialects.sqlite import Insert
+
+from vestibule.model import DEFAULT_TENANT, Revocation, RevocationKind, TenantId
+from vestibule.stores.engine import Database
+from vestibule.stores.tables import revocations
+
+
+class SqlRevocationFeed:
+    """Implements `ports.RevocationFeed`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def announce(self, revocation: Revocation) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(announcement(self._database, revocation))
+
+    async def since(self, moment: datetime, *, now: datetime) -> Sequence[Revocation]:
+        """Oldest first."""
+        query = (
+            select(revocations)
+            .where(revocations.c.revoked_at >= moment, revocations.c.expires_at > now)
+            .order_by(revocations.c.revoked_at)
+        )
+        async with self._database.read() as connection:
+            return [
+                Revocation(RevocationKind(row.kind), row.value, row.revoked_at, row.expires_at)
+                for row in await connection.execute(query)
+            ]
+
+
+def announcement(database: Database, revocation: Revocation, *, tenant: TenantId = DEFAULT_TENANT) -> Insert:
+    """The statement that announces. Said again, it moves to the end of the feed and never ends earlier."""
+    insert = database.insert(revocations).values(
+        kind=revocation.kind,
+        value=revocation.value,
+        tenant=tenant,
+        revoked_at=revocation.revoked_at,
+        expires_at=revocation.expires_at,
+    )
+    known, said = revocations.c, insert.excluded
+    return insert.on_conflict_do_update(
+        index_elements=[known.kind, known.value],
+        set_={
+            "revoked_at": case((said.revoked_at > known.revoked_at, said.revoked_at), else_=known.revoked_at),
+            "expires_at": case((said.expires_at > known.expires_at, said.expires_at), else_=known.expires_at),
+        },
+    )

@@ -1,0 +1,143 @@
+"""Revisions: the constant and Alembic agree, the schema is what the tables say, and nobody migrates twice or back."""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine, text
+
+from vestibule.errors import StartError
+from vestibule.stores import SqlStore, open_store
+from vestibule.stores.migrations import VERSION_TABLE
+from vestibule.stores.migrations.run import configuration
+from vestibule.stores.open import REVISIONS
+from vestibule.stores.tables import metadata
+from vestibule.testing.records import a_client
+
+
+async def run(store: SqlStore, statement: str) -> None:
+    async with store._database.write() as connection:
+        await connection.execute(text(statement))
+
+
+def test_the_program_knows_alembics_revisions() -> None:
+    script = ScriptDirectory.from_config(configuration())
+    assert tuple(reversed([found.revision for found in script.walk_revisions()])) == REVISIONS
+    assert script.get_heads() == [REVISIONS[-1]]
+
+
+async def test_the_migrated_schema_is_what_the_tables_say(address: str) -> None:
+    store = await open_store(address)
+
+    def differences(connection: Connection) -> list[object]:
+        options = {"version_table": VERSION_TABLE, "compare_type": True, "compare_server_default": True}
+        return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
+
+    async with store._database.read() as connection:
+        assert await connection.run_sync(differences) == []
+    await store.close()
+
+
+def test_a_store_that_is_up_to_date_needs_no_alembic(tmp_path: Path) -> None:
+    program = (
+        "import asyncio, sys; from vestibule.stores import open_store\n"
+        "async def main(): await (await open_store(sys.argv[1])).close()\n"
+        "asyncio.run(main()); print([name for name in ('alembic', 'psycopg') if name in sys.modules])"
+    )
+    command = [sys.executable, "-c", program, f"sqlite:///{tmp_path / 'store.db'}"]
+    printed = [subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() for _ in range(2)]
+    assert printed == ["['alembic']", "[]"]
+
+
+async def test_a_newer_store_is_refused_and_not_touched(address: str) -> None:
+    store, client = await open_store(address), a_client()
+    await store.clients.add(client)
+    await run(store, f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
+    await store.close()
+    with pytest.raises(StartError, match="newer version") as refused:
+        await open_store(address)
+    assert "9999" in refused.value.message
+    assert "newer" in refused.value.action
+    with pytest.raises(StartError, match="newer version"):
+        await open_store(address, migrate=False)
+
+
+async def test_a_refused_sqlite_file_is_the_same_to_the_byte(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    store = await open_store(f"sqlite:///{path}")
+    await run(store, f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
+    await store.close()
+    before = path.read_bytes()
+    with pytest.raises(StartError, match="newer version"):
+        await open_store(f"sqlite:///{path}")
+    assert path.read_bytes() == before
+
+
+async def test_an_empty_store_is_not_migrated_against_the_operators_will(address: str) -> None:
+    with pytest.raises(StartError, match="revision none") as refused:
+        await open_store(address, migrate=False)
+    assert refused.value.action == "Run: vestibule migrate"
+    store = await open_store(address)
+    await store.close()
+    store = await open_store(address, migrate=False)
+    await store.ping()
+    await store.close()
+
+
+async def test_replicas_that_start_at_once_migrate_once(address: str) -> None:
+    stores = await asyncio.gather(*(open_store(address) for _ in range(6)))
+    client = a_client()
+    await stores[0].clients.add(client)
+    for store in stores:
+        assert await store.clients.get(client.client_id) == client
+        await store.close()
+
+
+def test_processes_that_start_at_once_migrate_once(address: str) -> None:
+    program = (
+        "import asyncio, sys; from vestibule.stores import open_store\n"
+        "async def main():\n    store = await open_store(sys.argv[1]); await store.ping(); await store.close()\n"
+        "sys.stdin.read(); asyncio.run(main())"
+    )
+    started = [
+        subprocess.Popen([sys.executable, "-c", program, address], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(4)
+    ]
+    for process in started:
+        assert process.stdin is not None
+        process.stdin.close()
+    for process in started:
+        assert process.stderr is not None
+        errors = process.stderr.read()
+        assert (process.wait(), errors) == (0, b"")
+        process.stderr.close()
+
+
+async def test_a_migration_that_fails_changes_nothing(postgres: str) -> None:
+    """Another program's table is in the way of the last of ours."""
+    engine = create_engine(postgres.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE sessions (id int)"))
+    with pytest.raises(StartError, match=r"could not be brought to revision.*Nothing in it has changed"):
+        await open_store(postgres)
+    with engine.begin() as connection:
+        query = text("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
+        tables = connection.execute(query).scalars().all()
+    engine.dispose()
+    assert tables == ["sessions"]
+
+
+async def test_a_database_may_be_shared_with_another_programs_alembic(postgres: str) -> None:
+    engine = create_engine(postgres.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE alembic_version (version_num text)"))
+        connection.execute(text("INSERT INTO alembic_version VALUES ('theirs')"))
+    engine.dispose()
+    store = await open_store(postgres)
+    await store.ping()
+    await store.close()
