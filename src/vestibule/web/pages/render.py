@@ -7,13 +7,17 @@ identity provider's origin and the client's.
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cached_property
 from importlib.resources import files
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined, select_autoescape
 from starlette.responses import HTMLResponse, Response
 
 from vestibule.web.pages.views import ConsentView, DevelopmentView, ErrorView, HomeView
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _STYLESHEET = "vestibule.css"
 
@@ -27,19 +31,27 @@ class Pages:
         version = hashlib.sha256(self._css).hexdigest()[:12]
         prefix = urlsplit(public_url).path
         self.stylesheet_name = f"vestibule-{version}.css"
-        self._environment = Environment(
+        self._prefix = prefix
+        self._host = urlsplit(public_url).netloc
+
+    @cached_property
+    def _environment(self) -> "Environment":
+        from jinja2 import Environment, FunctionLoader, StrictUndefined, select_autoescape  # 3 MB, for the first page
+
+        environment = Environment(
             loader=FunctionLoader(_template),
             autoescape=select_autoescape(default=True, default_for_string=True),
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.globals |= {
-            "stylesheet": f"{prefix}/assets/{self.stylesheet_name}",
-            "prefix": prefix,
-            "host": urlsplit(public_url).netloc,
+        environment.globals |= {
+            "stylesheet": f"{self._prefix}/assets/{self.stylesheet_name}",
+            "prefix": self._prefix,
+            "host": self._host,
         }
-        self._environment.filters["day"] = _day
+        environment.filters["day"] = _day
+        return environment
 
     def consent(self, view: ConsentView) -> str:
         return self._render("refused.html" if view.refused_at is not None else "consent.html", view=view)
