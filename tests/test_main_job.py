@@ -1,12 +1,23 @@
 """The main job, in one breath: challenged, signed in, consented, called, refreshed, revoked."""
 
-from tests.support.house import Door
+from pathlib import Path
+
+import pytest
+
+from tests.support.house import Door, open_door
 from vestibule.testing.recording_upstream import RecordingUpstream
 
 
+@pytest.mark.parametrize("store", ["sqlite", "postgresql"])
 async def test_a_client_is_challenged_signs_in_calls_refreshes_and_is_revoked(
-    door: Door, upstream: RecordingUpstream
+    store: str, tmp_path: Path, upstream: RecordingUpstream, request: pytest.FixtureRequest
 ) -> None:
+    keys = {"store": request.getfixturevalue("postgres")} if store == "postgresql" else {}
+    async with open_door(tmp_path, upstream.url, **keys) as door:
+        await main_job(door, upstream)
+
+
+async def main_job(door: Door, upstream: RecordingUpstream) -> None:
     challenged = await door.call(None)
     assert challenged.status_code == 401
     assert (
