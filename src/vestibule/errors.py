@@ -49,6 +49,7 @@ class Fault:
     key: str  # dotted, as in the file: upstreams[0].url
     reason: str
     fix: str
+    source: str = ""  # where it was said: vestibule.yaml:7, or the name of the variable
 
 
 class ConfigurationError(StartError):

@@ -40,7 +40,7 @@ class OidcProvider:
 
 @contextmanager
 def oidc_provider(port: int, redirect_uri: str, log: Path) -> Iterator[OidcProvider]:
-    provider = OidcProvider(f"http://127.0.0.1:{port}", "gateway", "secret-of-the-gateway-0123456789")
+    provider = OidcProvider(f"http://127.0.0.1:{port}", "gateway", "Zq7mW2xK9vT4bN8rJ3hL")
     environ = {
         "PORT": str(port),
         "CLIENT_ID": provider.client_id,

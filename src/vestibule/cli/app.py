@@ -1,10 +1,11 @@
 """The table of commands."""
 
+import sys
 from typing import Annotated
 
 import typer
 
-from vestibule.cli import check, config, demo, serve, server
+from vestibule.cli import check, config_schema, demo, serve, server
 
 app = typer.Typer(
     name="vestibule",
@@ -12,15 +13,21 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode="rich" if sys.stdout.isatty() else None,
 )
 
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        print(f"vestibule {version('vestibule')}")
+        print_version()
         raise typer.Exit
+
+
+def print_version() -> None:
+    """Print the version."""
+    from vestibule import __version__
+
+    print(f"vestibule {__version__}")
 
 
 @app.callback()
@@ -35,5 +42,6 @@ def options(
 app.command("demo")(demo.demo)
 app.command("serve")(serve.serve)
 app.command("check")(check.check)
-app.add_typer(config.app, name="config")
+app.add_typer(config_schema.app, name="config")
 app.add_typer(server.app, name="server")
+app.command("version")(print_version)

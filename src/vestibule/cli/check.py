@@ -1,47 +1,105 @@
 """`vestibule check`: every fault of the configuration at once."""
 
 import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vestibule.cli.output import explain, faults_as_json
+from vestibule.cli.output import fault_as_json, list_faults, print_json, say
+
+if TYPE_CHECKING:
+    from vestibule.config import Configuration
 
 
 def check(
     config: Annotated[Path | None, typer.Option("--config", help="The file; ./vestibule.yaml if left out.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the faults as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     env: Annotated[bool, typer.Option("--env", help="List the environment names that are understood.")] = False,
     i_know: Annotated[bool, typer.Option("--i-know", help="Accept an upstream open to everybody.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.", hidden=True)] = False,
 ) -> None:
     """Check the configuration: every fault with its key, the reason and the fix. Exit code 0: sound, 2: not."""
     from vestibule.config import load
+    from vestibule.config.load import file_to_read
+    from vestibule.config.notes import notes_on
     from vestibule.errors import ConfigurationError
 
     if env:
-        _print_environment()
+        _list_environment(as_json=as_json)
         return
     try:
         configuration = load(file=config, environ=os.environ, i_know=i_know)
     except ConfigurationError as error:
         if as_json:
-            print(faults_as_json(error.faults))
-            raise typer.Exit(error.exit_code) from None
-        raise typer.Exit(explain(error)) from None
+            print_json({"sound": False, "faults": [fault_as_json(fault) for fault in error.faults]})
+        else:
+            list_faults(error.faults, stream=sys.stdout)
+        raise typer.Exit(error.exit_code) from None
+    file = file_to_read(config, os.environ)
+    notes = notes_on(configuration, os.environ)
     if as_json:
-        print(faults_as_json(()))
+        print_json({"sound": True, "faults": [], "notes": list(notes), **_summary(configuration)})
     else:
-        names = ", ".join(upstream.name for upstream in configuration.upstreams)
-        print(f"The configuration is sound: {configuration.public_url} before {names}.")
+        _print_summary(configuration, str(file) if file else "The environment", notes)
 
 
-def _print_environment() -> None:
-    from vestibule.config.sources import FOREIGN_LATER, FOREIGN_NAMES
+def _summary(configuration: "Configuration") -> dict[str, Any]:
+    return {
+        "public_url": configuration.public_url,
+        "listen": configuration.listen,
+        "upstreams": [
+            {
+                "name": one.name,
+                "url": one.url,
+                "served_at": f"{configuration.public_url}/{one.name}/mcp",
+                "access": one.access,
+                "credential": one.credential.kind,
+            }
+            for one in configuration.upstreams
+        ],
+        "identity_providers": [{"name": one.name, "kind": one.kind} for one in configuration.identity_providers],
+        "store": "postgresql" if configuration.store.startswith("postgres") else "sqlite",
+    }
 
-    print("VESTIBULE_A__B=…       any key of vestibule.yaml: VESTIBULE_LISTEN, VESTIBULE_UPSTREAMS__0__URL, …")
-    print("VESTIBULE_CONFIG=…     the file")
-    for name, key in FOREIGN_NAMES.items():
-        print(f"{name}=…  as {key}")
-    print("Not in this version yet: " + ", ".join(FOREIGN_LATER))
+
+def _print_summary(configuration: "Configuration", file: str, notes: Sequence[str]) -> None:
+    say(f"{file} is sound.", style="bold green")
+    say(f"  clients reach it at   {configuration.public_url}")
+    say(f"  it listens on         {configuration.listen}")
+    for one in configuration.upstreams:
+        shown = "" if one.credential.kind == "none" else f", shown a {one.credential.kind} credential"
+        say(f"  /{one.name}/mcp  →  {one.url}  (access {one.access}{shown})")
+    for provider in configuration.identity_providers:
+        say(f"  people sign in with   {provider.name} ({provider.kind})")
+    for note in notes:
+        say(f"  note: {note}", style="yellow")
+
+
+def _list_environment(*, as_json: bool) -> None:
+    from vestibule.config.environment import CONFIG_FILE
+    from vestibule.config.foreign import FOREIGN_NAMES
+
+    if as_json:
+        print_json(
+            [
+                {"name": one.name, "key": one.key, "note": one.note, "set": bool(os.environ.get(one.name))}
+                for one in FOREIGN_NAMES
+            ]
+        )
+        return
+    say("Every key of vestibule.yaml is also a variable; it wins over the file:", style="bold")
+    say(f"  {CONFIG_FILE:<38}the file itself")
+    for name, key in (
+        ("VESTIBULE_LISTEN", "listen"),
+        ("VESTIBULE_TOKENS__REFRESH_GRACE", "tokens.refresh_grace"),
+        ("VESTIBULE_UPSTREAMS__0__URL", "upstreams[0].url"),
+    ):
+        say(f"  {name:<38}{key}")
+    say("Names that other systems used are taken where the file says nothing:", style="bold")
+    for one in FOREIGN_NAMES:
+        is_set = "  [set]" if os.environ.get(one.name) else ""
+        told = f"{one.key}, {one.note}" if one.key and one.note else one.key or one.note
+        say(f"  {one.name:<38}{told}{is_set}")

@@ -1,90 +1,103 @@
 """`vestibule serve`: the gateway."""
 
 import os
+import re
 import sys
-from collections.abc import Coroutine
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
 
+from vestibule.cli.output import say
+
 if TYPE_CHECKING:
+    from vestibule.cli.running import Stopping
     from vestibule.config import Configuration
     from vestibule.wiring import Running
+
+_SAYS_NOTHING = frozenset({"localhost", "www", "api", "mcp", "sse", "message", "messages", "server", "v1"})
 
 
 def serve(
     config: Annotated[Path | None, typer.Option("--config", help="The file; ./vestibule.yaml if there is one.")] = None,
     upstream: Annotated[
-        list[str] | None, typer.Option("--upstream", help="An MCP server: URL or NAME=URL. May be repeated.")
+        list[str] | None,
+        typer.Option("--upstream", help="An MCP server, as URL or NAME=URL; in place of the file's. May be repeated."),
     ] = None,
     listen: Annotated[str | None, typer.Option("--listen", help="HOST:PORT to listen on.")] = None,
     i_know: Annotated[bool, typer.Option("--i-know", help="Accept an upstream open to everybody.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Log more, and show tracebacks.")] = False,
+    command: Annotated[list[str] | None, typer.Argument(metavar="[-- COMMAND …]", hidden=True)] = None,
 ) -> None:
-    """Put MCP servers behind sign-in."""
+    """Put MCP servers behind sign-in: `vestibule serve --upstream http://localhost:3000/mcp`."""
+    from vestibule.cli.running import Stopping
     from vestibule.config import load
+    from vestibule.errors import ConfigurationError, Fault
 
-    configuration = load(
-        file=config, environ=os.environ, overrides=overrides(upstream or [], listen, debug), i_know=i_know
-    )
-    run_gateway(configuration)
+    if command:
+        raise ConfigurationError(
+            (
+                Fault(
+                    "-- COMMAND", "this version does not start stdio servers yet", "start it over HTTP: --upstream URL"
+                ),
+            )
+        )
+    with Stopping() as stopping:
+        given = overrides(upstream or (), listen, debug=debug)
+        run_gateway(load(file=config, environ=os.environ, overrides=given, i_know=i_know), stopping)
+    raise typer.Exit(stopping.exit_code)
 
 
-def overrides(upstreams: list[str], listen: str | None, debug: bool) -> dict[str, Any]:
+def overrides(upstreams: Sequence[str], listen: str | None, *, debug: bool) -> dict[str, Any]:
     """What the command line says, as keys of the file."""
     given: dict[str, Any] = {}
     if upstreams:
-        names: list[str] = []
         given["upstreams"] = []
         for text in upstreams:
-            name, url = _name_and_url(text, names)
-            names.append(name)
+            named = re.fullmatch(r"([a-z0-9-]+)=(\w+://.*)", text)
+            name, url = named.groups() if named else (name_for(text, [one["name"] for one in given["upstreams"]]), text)
             given["upstreams"].append({"name": name, "url": url})
-    if listen:
+    if listen is not None:
         given["listen"] = listen
     if debug:
         given["logging"] = {"level": "debug"}
     return given
 
 
-def _name_and_url(text: str, taken: list[str]) -> tuple[str, str]:
-    name, equals, url = text.partition("=")
-    if equals and "/" not in name and ":" not in name:
-        return name, url
-    host = (urlsplit(text).hostname or "server").split(".")[0].lower()
-    stem = host if host and host[0].isalpha() and host != "localhost" else "server"
-    number = 1
-    while (candidate := stem if number == 1 else f"{stem}-{number}") in taken:
-        number += 1
-    return candidate, text
+def name_for(url: str, taken: Collection[str]) -> str:
+    """A name for an upstream that was given without one: from its path, else from its host."""
+    from vestibule.config.checks import RESERVED_NAMES
+
+    try:
+        parts = urlsplit(url)
+        words = [*reversed(parts.path.split("/")), *(parts.hostname or "").split(".")[:-1]]
+    except ValueError:
+        words = []
+    names = (re.sub(r"[^a-z0-9]+", "-", word.lower()).strip("-")[:30] for word in words)
+    good = [name for name in names if name[:1].isalpha() and name not in _SAYS_NOTHING | RESERVED_NAMES]
+    stem = good[0] if good else "server"
+    candidates = (stem if number == 1 else f"{stem}-{number}" for number in range(1, len(taken) + 2))
+    return next(name for name in candidates if name not in taken)
 
 
-def run_gateway(configuration: "Configuration") -> None:
-    """Run until a signal; on stderr what a person needs to go on."""
+def run_gateway(configuration: "Configuration", stopping: "Stopping") -> None:
+    """Run until a signal. On stderr what a person needs to go on."""
     from vestibule import wiring
+    from vestibule.cli.running import run_server
+    from vestibule.config.notes import notes_on
     from vestibule.telemetry import configure_logging
 
     configure_logging(level=configuration.logging.level, form=configuration.logging.format)
 
     def ready(running: "Running") -> None:
-        print(f"Vestibule is open at {running.public_url}", file=sys.stderr)
+        stopping.serving = True
+        say(f"Vestibule is open at {running.public_url}", style="bold green", stream=sys.stderr)
         for url in running.mcp_urls:
-            print(f"  MCP: {url}", file=sys.stderr)
-        print(f"  people sign in with: {', '.join(running.signs_in_with) or 'nobody can'}", file=sys.stderr, flush=True)
+            say(f"  MCP: {url}", stream=sys.stderr)
+        say(f"  people sign in with: {', '.join(running.signs_in_with) or 'nobody can'}", stream=sys.stderr)
+        for note in notes_on(configuration, os.environ):
+            say(f"  note: {note}", style="yellow", stream=sys.stderr)
 
-    run_loop(wiring.serve(configuration, ready=ready))
-
-
-def run_loop(work: Coroutine[Any, Any, None]) -> None:
-    """asyncio.run on uvloop, where there is one."""
-    import asyncio
-
-    try:
-        import uvloop
-    except ImportError:  # Windows
-        asyncio.run(work)
-    else:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(work)
+    run_server(wiring.serve(configuration, ready=ready))

@@ -1,5 +1,9 @@
 """`vestibule server …`: the MCP servers in the box."""
 
+import os
+import signal
+import sys
+import threading
 from typing import Annotated
 
 import typer
@@ -14,21 +18,36 @@ def server() -> None:
 
 @app.command()
 def demo(
-    http: Annotated[int | None, typer.Option("--http", help="Serve streamable HTTP on this port of loopback.")] = None,
+    http: Annotated[
+        int | None, typer.Option("--http", min=1, max=65535, help="Serve streamable HTTP on this port of loopback.")
+    ] = None,
     stdio: Annotated[bool, typer.Option("--stdio", help="Speak on standard input and output (the default).")] = False,
+    until_eof: Annotated[bool, typer.Option("--until-eof", help="Stop when standard input ends.", hidden=True)] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.", hidden=True)] = False,
 ) -> None:
     """A sample server: tools, resources, prompts, progress, elicitation. It knows nothing of sign-in."""
     import asyncio
 
     from vestibule.errors import StartError
-    from vestibule.servers.demo import run as sample
+    from vestibule.servers.demo import serve_http, serve_stdio
 
+    if stdio and http is not None:
+        raise typer.BadParameter("--stdio and --http exclude each other.")
     if http is None:
-        asyncio.run(sample.serve_stdio())
+        asyncio.run(serve_stdio())
         return
+    if until_eof:
+        threading.Thread(target=_stop_at_eof, daemon=True).start()
     try:
-        asyncio.run(sample.serve_http(host="127.0.0.1", port=http))
+        asyncio.run(serve_http(host="127.0.0.1", port=http))
     except OSError as error:
         raise StartError(
-            f"Cannot listen on 127.0.0.1:{http}: {error.strerror or error}.", action="Choose another port with --http."
+            f"Cannot listen on 127.0.0.1:{http}: {error.strerror or error}.",
+            action="Stop the program that uses the port, or choose another with --http.",
         ) from error
+
+
+def _stop_at_eof() -> None:
+    """However the process that started us ends, the pipe to us ends with it."""
+    sys.stdin.buffer.read()
+    os.kill(os.getpid(), signal.SIGTERM)

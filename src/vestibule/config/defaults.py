@@ -1,4 +1,4 @@
-"""The one place for numbers. Secure by default; what may be changed, and within which bounds, `models` says."""
+"""The one place for numbers. Secure by default; the bounds are what an operator may choose between."""
 
 from datetime import timedelta
 
@@ -12,11 +12,24 @@ REFRESH_TOKEN_LIFETIME = timedelta(days=30)
 CODE_LIFETIME = timedelta(seconds=60)
 REFRESH_GRACE = timedelta(seconds=45)
 SESSION_LIFETIME = timedelta(hours=8)
-GRACEFUL_TIMEOUT = timedelta(seconds=10)
+
+# Under 30 s clients do nothing but refresh (mcp-remote was measured to, before nearly every request); over an hour a
+# token is worth stealing. Codes are short-lived (RFC 6749 §4.1.2), and the grace is for lost answers only.
+ACCESS_TOKEN_BOUNDS = (timedelta(seconds=30), timedelta(hours=1))
+REFRESH_TOKEN_BOUNDS = (timedelta(minutes=5), timedelta(days=400))
+CODE_BOUNDS = (timedelta(seconds=5), timedelta(seconds=60))
+REFRESH_GRACE_BOUNDS = (timedelta(0), timedelta(seconds=120))
+SESSION_BOUNDS = (timedelta(minutes=1), timedelta(days=30))
 
 CONNECT_TIMEOUT = timedelta(seconds=3)
 FIRST_BYTE_TIMEOUT = timedelta(seconds=120)
 IDLE_STREAM_TIMEOUT = timedelta(minutes=15)
+GRACEFUL_TIMEOUT = timedelta(seconds=10)
+TIMEOUT_BOUNDS = (timedelta(milliseconds=100), timedelta(hours=24))
 
 MAX_BODY = 10 * 1024 * 1024
 MAX_HEAD = 32 * 1024
+MAX_BODY_BOUNDS = (1024, 1024**3)
+MAX_HEAD_BOUNDS = (4096, 1024**2)
+
+MIN_SECRET_LENGTH = 16  # characters of any secret but the root secret, which has rules of its own

@@ -1,21 +1,34 @@
-"""The configuration as frozen models. Every key has a description: it is the documentation and the JSON Schema.
+"""The configuration as frozen models. Every key has a description: editors show it, docs/configuration.md tells it.
 
-What one model can see by itself it checks here; rules between keys are in `checks`, one function a rule.
+What one value can say by itself is checked by its type; rules between keys are in `checks`, one function a rule.
 """
 
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field
 
 from vestibule.config import defaults
-from vestibule.config.values import Duration, SecretValue, is_loopback_host
-
-_NAME = r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"
-
-
-class Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, str_strip_whitespace=False)
+from vestibule.config.addresses import (
+    IssuerUrl,
+    Listen,
+    NetworkText,
+    Origin,
+    PublicUrl,
+    UpstreamUrl,
+    is_loopback_host,
+)
+from vestibule.config.sections import (
+    ClientDocumentsConfig,
+    HttpConfig,
+    KeysConfig,
+    LoggingConfig,
+    Model,
+    OutboundConfig,
+    RegistrationConfig,
+    TokensConfig,
+)
+from vestibule.config.values import Duration, Name, SecretValue, StoreAddress
 
 
 class ScopesConfig(Model):
@@ -25,20 +38,32 @@ class ScopesConfig(Model):
         (defaults.SCOPE,), description="What every call needs.", examples=[["tickets.read"]]
     )
     texts: dict[str, str] = Field(
-        default_factory=dict, description="What a scope means, in words for the consent page."
+        default_factory=dict,
+        description="What a scope means, in words for the consent page.",
+        examples=[{"tickets.read": "Read your tickets"}],
     )
 
 
 class NoCredential(Model):
-    kind: Literal["none"] = Field("none", description="The upstream is shown nothing.")
+    """The upstream is shown nothing."""
+
+    kind: Literal["none"] = Field("none", description="none: the upstream is shown nothing.")
 
 
 class StaticCredentialConfig(Model):
-    kind: Literal["static"] = Field(description="The same header for every caller.")
+    """The same header for every caller, from a secret."""
+
+    kind: Literal["static"] = Field(description="static: the same header for every caller.")
     header: str = Field(
-        "Authorization", description="The header's name.", examples=["x-functions-key"], pattern=r"^[A-Za-z0-9-]+$"
+        "Authorization",
+        description="The header's name. Only this value ever reaches the upstream under it.",
+        examples=["x-functions-key"],
+        pattern=r"^[A-Za-z0-9-]{1,100}$",
     )
-    value: SecretValue = Field(description="The header's value.")
+    value: SecretValue = Field(
+        description="The header's whole value (for Authorization with its scheme: `Bearer …`), as file: or env:.",
+        examples=["env:TICKETS_KEY"],
+    )
 
 
 CredentialConfig = Annotated[NoCredential | StaticCredentialConfig, Field(discriminator="kind")]
@@ -47,67 +72,66 @@ CredentialConfig = Annotated[NoCredential | StaticCredentialConfig, Field(discri
 class TimeoutsConfig(Model):
     """How long an upstream may take."""
 
-    connect: Duration = Field(defaults.CONNECT_TIMEOUT, description="To accept a connection.")
-    first_byte: Duration = Field(defaults.FIRST_BYTE_TIMEOUT, description="To begin its answer.")
-    idle_stream: Duration = Field(defaults.IDLE_STREAM_TIMEOUT, description="Between two bytes of an answer.")
+    connect: Duration = Field(defaults.CONNECT_TIMEOUT, description="To accept a connection.", examples=["3s"])
+    first_byte: Duration = Field(defaults.FIRST_BYTE_TIMEOUT, description="To begin its answer.", examples=["120s"])
+    idle_stream: Duration = Field(
+        defaults.IDLE_STREAM_TIMEOUT, description="Between two bytes of an answer.", examples=["15m"]
+    )
 
 
 class UpstreamConfig(Model):
     """An MCP server behind the door."""
 
-    name: str = Field(description="Served at /{name}/mcp; a single upstream also at /mcp.", pattern=_NAME)
-    url: str = Field(description="Its streamable HTTP endpoint.", examples=["http://localhost:3000/mcp"])
-    title: str = Field("", description="What people are shown. The name, when left out.")
-    transport: Literal["streamable-http"] = Field("streamable-http", description="How the upstream is spoken to.")
-    access: Literal["required", "anonymous"] = Field(
-        "required", description="required: only with an access token. anonymous: open to everybody."
+    name: Name = Field(description="Served at /{name}/mcp; a single upstream also at /mcp.", examples=["tickets"])
+    url: UpstreamUrl = Field(description="Its streamable HTTP endpoint.", examples=["http://localhost:3000/mcp"])
+    title: str = Field("", description="What people are shown. The name, when left out.", examples=["Tickets"])
+    transport: Literal["streamable-http"] = Field(
+        "streamable-http", description="How the upstream is spoken to.", examples=["streamable-http"]
     )
-    scopes: ScopesConfig = Field(ScopesConfig(), description="Its scopes.")
-    credential: CredentialConfig = Field(NoCredential(), description="What the upstream is shown.")
-    timeouts: TimeoutsConfig = Field(TimeoutsConfig(), description="How long it may take.")
-
-    @field_validator("url")
-    @classmethod
-    def check_url(cls, url: str) -> str:
-        try:
-            parts = urlsplit(url)
-            parts.port  # noqa: B018 - reading it checks it
-        except ValueError:
-            raise ValueError("is not a URL") from None
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment or not url.isascii():
-            raise ValueError("is not an http or https URL")
-        if "@" in parts.netloc:
-            raise ValueError("has a user in it; use credential instead")
-        return url
+    access: Literal["required", "anonymous"] = Field(
+        "required",
+        description="required: only with an access token. anonymous: open to all; off loopback only with --i-know.",
+        examples=["required"],
+    )
+    scopes: ScopesConfig = Field(ScopesConfig(), description="Its scopes.", examples=[{"default": ["tickets.read"]}])
+    credential: CredentialConfig = Field(
+        NoCredential(),
+        description="What the upstream is shown. Never the client's token.",
+        examples=[{"kind": "static", "header": "x-api-key", "value": "env:TICKETS_KEY"}],
+    )
+    timeouts: TimeoutsConfig = Field(
+        TimeoutsConfig(), description="How long it may take.", examples=[{"connect": "3s"}]
+    )
 
 
 class OidcConfig(Model):
     """Any OpenID provider."""
 
-    kind: Literal["oidc"]
-    name: str = Field(description="Its name in /callback/{name}.", pattern=_NAME)
-    title: str = Field("", description="What the sign-in button says.")
-    issuer: str = Field(description="Its issuer URL, to the letter of its discovery document.")
-    client_id: str = Field(description="What it calls us.", min_length=1)
-    client_secret: SecretValue | None = Field(None, description="Our secret there; left out for a public client.")
-    scopes: tuple[str, ...] = Field(("openid", "profile", "email"), description="What we ask it for.")
-
-    @field_validator("issuer")
-    @classmethod
-    def check_issuer(cls, issuer: str) -> str:
-        parts = urlsplit(issuer)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise ValueError("is not an issuer URL (no query, no fragment)")
-        if parts.scheme == "http" and not is_loopback_host(parts.hostname):
-            raise ValueError("must be https")
-        return issuer
+    kind: Literal["oidc"] = Field(description="oidc: any OpenID provider, by its discovery document.")
+    name: Name = Field(
+        description="Its name in the callback address to register there: <public_url>/callback/{name}.",
+        examples=["work"],
+    )
+    title: str = Field("", description="What people are shown. The name, when left out.", examples=["Company account"])
+    issuer: IssuerUrl = Field(
+        description="Its issuer, to the letter of its discovery document.", examples=["https://accounts.google.com"]
+    )
+    client_id: str = Field(description="What it calls us.", min_length=1, max_length=500, examples=["vestibule"])
+    client_secret: SecretValue | None = Field(
+        None,
+        description="Our secret there, as file: or env:; left out for a public client.",
+        examples=["env:OIDC_SECRET"],
+    )
+    scopes: tuple[str, ...] = Field(
+        ("openid", "profile", "email"), description="What we ask it for.", examples=[["openid", "email"]]
+    )
 
 
 class DevelopmentConfig(Model):
     """The built-in sign-in without passwords, for loopback only."""
 
-    kind: Literal["development"]
-    name: str = Field("development", description="Its name in /callback/{name}.", pattern=_NAME)
+    kind: Literal["development"] = Field(description="development: no passwords; loopback only.")
+    name: Name = Field("development", description="Its name in the callback address.", examples=["development"])
 
 
 IdentityProviderConfig = Annotated[OidcConfig | DevelopmentConfig, Field(discriminator="kind")]
@@ -116,99 +140,102 @@ IdentityProviderConfig = Annotated[OidcConfig | DevelopmentConfig, Field(discrim
 class ClientConfig(Model):
     """An OAuth client that is known from the start."""
 
-    client_id: str = Field(description="Its id.", min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")
-    name: str = Field("", description="What people are shown.")
-    redirect_uris: tuple[str, ...] = Field(description="Where its sign-ins may return to.", min_length=1)
-    client_secret: SecretValue | None = Field(None, description="Its secret; left out for a public client.")
+    client_id: str = Field(
+        description="Its id.", min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$", examples=["desk"]
+    )
+    name: str = Field("", description="What people are shown. The id, when left out.", examples=["The desk"])
+    redirect_uris: tuple[str, ...] = Field(
+        description="Where its sign-ins may return to: each to the letter, loopback with any port, no wildcards.",
+        min_length=1,
+        examples=[["https://desk.example.com/callback"]],
+    )
+    client_secret: SecretValue | None = Field(
+        None, description="Its secret, as file: or env:; left out for a public client.", examples=["env:DESK_SECRET"]
+    )
     auth_method: Literal["none", "client_secret_basic", "client_secret_post"] | None = Field(
-        None, description="How it authenticates. client_secret_basic with a secret, none without."
+        None,
+        description="How it authenticates at /token. client_secret_basic with a secret, none without.",
+        examples=["client_secret_post"],
     )
-
-
-class RegistrationConfig(Model):
-    enabled: bool = Field(True, description="Dynamic client registration (RFC 7591), at /register.")
-
-
-class ClientDocumentsConfig(Model):
-    enabled: bool = Field(True, description="Clients named by the URL of their metadata document.")
-
-
-class OutboundConfig(Model):
-    """What we connect to on behalf of others."""
-
-    allow_networks: tuple[str, ...] = Field(
-        (), description="Networks (CIDR) that client metadata documents may come from although they are not public."
-    )
-    ca_file: str | None = Field(None, description="More certificate authorities, as PEM.")
-
-
-class KeysConfig(Model):
-    file: str = Field(defaults.KEY_FILE, description="The key ring; made at the first start, mode 0600.")
-
-
-class TokensConfig(Model):
-    """How long things live."""
-
-    access_token_lifetime: Duration = Field(defaults.ACCESS_TOKEN_LIFETIME, description="30s to 1h.")
-    refresh_token_lifetime: Duration = Field(defaults.REFRESH_TOKEN_LIFETIME, description="Since its last use.")
-    code_lifetime: Duration = Field(defaults.CODE_LIFETIME, description="At most 60s.")
-    refresh_grace: Duration = Field(
-        defaults.REFRESH_GRACE,
-        description="How long a spent refresh token is answered with the same successor: 0s to 120s, 0s is strict.",
-    )
-    session_lifetime: Duration = Field(defaults.SESSION_LIFETIME, description="How long a browser stays signed in.")
-
-
-class HttpConfig(Model):
-    """What one client may send."""
-
-    max_body: int = Field(defaults.MAX_BODY, description="Bytes of a request's body.", gt=0)
-    max_head: int = Field(defaults.MAX_HEAD, description="Bytes of a request's head.", ge=4096)
-    graceful_timeout: Duration = Field(
-        defaults.GRACEFUL_TIMEOUT, description="How long requests may go on after SIGTERM."
-    )
-
-
-class LoggingConfig(Model):
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is worth a line.")
-    format: Literal["auto", "console", "json"] = Field("auto", description="auto: for people on a terminal.")
 
 
 class Configuration(Model):
     """vestibule.yaml."""
 
-    public_url: str = Field("", description="The issuer and the base of every resource. http://<listen> if left out.")
-    listen: str = Field(defaults.LISTEN, description="Where to listen.", examples=["127.0.0.1:8080", "0.0.0.0:8080"])
-    upstreams: tuple[UpstreamConfig, ...] = Field(description="The MCP servers behind the door.", min_length=1)
+    public_url: PublicUrl = Field(
+        "",
+        description="How clients reach this server: the issuer and the base of every resource. https, except on "
+        "loopback. http://<listen> when left out.",
+        examples=["https://mcp.example.com"],
+    )
+    listen: Listen = Field(
+        defaults.LISTEN, description="The address to listen on.", examples=["127.0.0.1:8080", "0.0.0.0:8080"]
+    )
+    upstreams: tuple[UpstreamConfig, ...] = Field(
+        (),
+        description="The MCP servers behind the door; at least one.",
+        examples=[[{"name": "tickets", "url": "http://localhost:3000/mcp"}]],
+    )
     identity_providers: tuple[IdentityProviderConfig, ...] = Field(
-        (), description="Who tells us who someone is. On loopback, the development sign-in when there is none."
+        (),
+        description="Who tells us who someone is. On loopback the development sign-in, when there is none.",
+        examples=[[{"name": "work", "kind": "oidc", "issuer": "https://login.example.com", "client_id": "vestibule"}]],
     )
-    clients: tuple[ClientConfig, ...] = Field((), description="OAuth clients known from the start.")
-    registration: RegistrationConfig = Field(RegistrationConfig(), description="Dynamic client registration.")
-    client_documents: ClientDocumentsConfig = Field(ClientDocumentsConfig(), description="Client metadata documents.")
-    origins: tuple[str, ...] = Field(
-        (), description="Origins of web pages that may call MCP, beside our own.", examples=[["https://app.example"]]
+    clients: tuple[ClientConfig, ...] = Field(
+        (),
+        description="OAuth clients known from the start, beside those that register themselves.",
+        examples=[[{"client_id": "desk", "redirect_uris": ["https://desk.example.com/callback"]}]],
     )
-    trusted_proxies: tuple[str, ...] = Field(
-        (), description="Networks (CIDR) of reverse proxies whose X-Forwarded-For names the caller in the audit trail."
+    registration: RegistrationConfig = Field(
+        RegistrationConfig(), description="Dynamic client registration.", examples=[{"enabled": False}]
     )
-    store: str = Field(defaults.STORE, description="sqlite:///file or postgresql://…", min_length=1)
-    shared: Literal["memory"] = Field("memory", description="Where replicas share what is short-lived.")
-    replicas: int = Field(1, description="How many of us run on this store.", ge=1)
-    keys: KeysConfig = Field(KeysConfig(), description="The key ring.")
-    secret_key: SecretValue | None = Field(None, description="The root secret itself, instead of keys.file.")
-    tokens: TokensConfig = Field(TokensConfig(), description="How long things live.")
-    http: HttpConfig = Field(HttpConfig(), description="What one client may send.")
-    outbound: OutboundConfig = Field(OutboundConfig(), description="What we connect to on behalf of others.")
-    logging: LoggingConfig = Field(LoggingConfig(), description="The log.")
-
-    @field_validator("listen")
-    @classmethod
-    def check_listen(cls, listen: str) -> str:
-        host, colon, port = listen.rpartition(":")
-        if not colon or not host or not port.isdigit() or not 0 <= int(port) < 65536:
-            raise ValueError("is not HOST:PORT")
-        return listen
+    client_documents: ClientDocumentsConfig = Field(
+        ClientDocumentsConfig(), description="Client metadata documents.", examples=[{"enabled": False}]
+    )
+    origins: tuple[Origin, ...] = Field(
+        (),
+        description="Origins of web pages that may call MCP from a browser, beside our own (CORS and Origin check).",
+        examples=[["https://app.example.com"]],
+    )
+    cors_origins: tuple[Origin, ...] = Field(
+        (), description="Another name for origins; both are taken together.", examples=[["https://app.example.com"]]
+    )
+    trusted_proxies: tuple[NetworkText, ...] = Field(
+        (),
+        description="Networks (CIDR) of your reverse proxies. From them, and only them, X-Forwarded-For names the "
+        "caller in the audit trail; it decides nothing.",
+        examples=[["10.0.0.0/24"]],
+    )
+    store: StoreAddress = Field(
+        defaults.STORE,
+        description="sqlite:///file or postgresql://user@host/database; with a password in it as file: or env:.",
+        examples=["sqlite:////var/lib/vestibule/store.db", "env:DATABASE_URL"],
+        repr=False,
+    )
+    shared: Literal["memory"] = Field(
+        "memory", description="Where replicas share what is short-lived.", examples=["memory"]
+    )
+    replicas: int = Field(
+        1,
+        description="How many processes run on this store; more than one needs PostgreSQL.",
+        ge=1,
+        le=1000,
+        examples=[1],
+    )
+    keys: KeysConfig = Field(
+        KeysConfig(), description="The root secret.", examples=[{"file": "/var/lib/vestibule/keys"}]
+    )
+    secret_key: SecretValue | None = Field(
+        None, description="Another name for keys.secret.", examples=["env:ROOT_SECRET"]
+    )
+    tokens: TokensConfig = Field(
+        TokensConfig(), description="How long things live.", examples=[{"access_token_lifetime": "10m"}]
+    )
+    http: HttpConfig = Field(HttpConfig(), description="What one client may send.", examples=[{"max_body": "10MB"}])
+    outbound: OutboundConfig = Field(
+        OutboundConfig(), description="What we connect to on behalf of others.", examples=[{"ca_file": "/etc/ca.pem"}]
+    )
+    logging: LoggingConfig = Field(LoggingConfig(), description="The log.", examples=[{"level": "info"}])
 
     @property
     def host(self) -> str:
@@ -228,5 +255,9 @@ class Configuration(Model):
         return is_loopback_host(self.host) and is_loopback_host(urlsplit(self.public_url).hostname or "")
 
     def model_post_init(self, context: Any) -> None:
+        """One name for each thing from here on: `public_url`, `origins` and `secret_key` are complete."""
         if not self.public_url:
             object.__setattr__(self, "public_url", f"http://{self.listen}")
+        if self.secret_key is None:
+            object.__setattr__(self, "secret_key", self.keys.secret)
+        object.__setattr__(self, "origins", tuple(dict.fromkeys((*self.origins, *self.cors_origins))))

@@ -1,67 +1,117 @@
-"""The kinds of values that the file has: durations, secrets, addresses."""
+"""The kinds of values that the file has: durations, sizes, names, secrets. Addresses are in `addresses`.
+
+A value that cannot be read is told in two clauses, what is wrong and what to do; neither repeats the value, because
+nobody can know what an operator pasted into the wrong line.
+"""
 
 import re
 from datetime import timedelta
-from ipaddress import ip_address
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
-from pydantic import BeforeValidator, PlainSerializer, ValidationInfo, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationInfo, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from vestibule.model import Secret
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\Z")
+WRONG = "vestibule"
+"""The type of the pydantic errors that carry our own words."""
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?\Z")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SIZE = re.compile(r"(\d+)\s*(B|KB|MB|GB|KiB|MiB|GiB)?\Z")
+_BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_LONGEST = timedelta(days=3650)
 
 
-def read_duration(value: Any) -> Any:
+class ReadSecret(Protocol):
+    """Resolves `env:` and `file:` references; see `vestibule.config.secrets`."""
+
+    def __call__(self, reference: str) -> Secret: ...
+
+
+class FromEnvironment(str):
+    """Text that an environment variable held. A secret may stand there as it is; in a file that people share, not."""
+
+    __slots__ = ()
+
+
+def wrong(reason: str, fix: str) -> PydanticCustomError:
+    return PydanticCustomError(WRONG, "{reason}", {"reason": reason, "fix": fix})
+
+
+def read_duration(value: Any) -> timedelta:
     """30s, 10m, 8h, 30d; a bare number is seconds."""
     if isinstance(value, timedelta):
         return value
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return timedelta(seconds=value)
-    found = _DURATION.match(value) if isinstance(value, str) else None
+    text = str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    found = _DURATION.match(text) if isinstance(text, str) else None
     if found is None:
-        raise ValueError("is not a duration such as 30s, 10m, 8h or 30d")
-    return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
+        raise wrong("it is not a duration", "write a number and a unit, such as 45s, 10m, 8h or 30d")
+    seconds = float(found[1]) * _UNITS[found[2] or "s"]
+    return min(timedelta(seconds=min(seconds, _LONGEST.total_seconds())), _LONGEST)
+
+
+def write_duration(value: timedelta) -> str:
+    """As a person would write it: 10m, not 600s."""
+    seconds = value.total_seconds()
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds and seconds % size == 0:
+            return f"{seconds / size:g}{unit}"
+    return f"{seconds:g}s"
+
+
+def read_size(value: Any) -> int:
+    """10MB, 512KiB; a bare number is bytes."""
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    found = _SIZE.match(text) if isinstance(text, str) else None
+    if found is None:
+        raise wrong("it is not a size", "write bytes, or a number and a unit, such as 512KiB or 10MB")
+    return int(found[1]) * _BYTES[found[2] or "B"]
+
+
+def read_secret(value: Any, info: ValidationInfo) -> Secret:
+    """A reference, resolved by the reader that the loader put into the context."""
+    if isinstance(value, Secret):
+        return value
+    reader: ReadSecret | None = (info.context or {}).get("read_secret")
+    if not isinstance(value, str) or reader is None:
+        raise wrong("it is not a reference to a secret", "write env:NAME or file:/path")
+    return reader(value)
+
+
+def read_store(value: Any, info: ValidationInfo) -> Any:
+    """A database address; one with a password in it is a secret, and comes like one."""
+    reader: ReadSecret | None = (info.context or {}).get("read_secret")
+    if not isinstance(value, str) or reader is None:
+        return value
+    holds_password = re.match(r"[a-z+]+://[^/@]*:[^/@]+@", value) or re.search(r"[?&]password=", value)
+    if value.startswith(("env:", "file:")) or holds_password:
+        return reader(value).reveal()
+    return value
 
 
 Duration = Annotated[
     timedelta,
     BeforeValidator(read_duration),
-    PlainSerializer(lambda value: f"{value.total_seconds():g}s"),
-    WithJsonSchema({"type": ["string", "number"], "examples": ["45s", "10m", "8h", "30d"]}),
+    PlainSerializer(write_duration),
+    WithJsonSchema({"type": ["string", "number"], "pattern": r"^\d+(\.\d+)?\s*(ms|s|m|h|d)?$"}),
 ]
 
-
-def read_secret(value: Any, info: ValidationInfo) -> Any:
-    """A reference, resolved by the reader that the loader put into the context."""
-    if isinstance(value, Secret):
-        return value
-    if not isinstance(value, str) or not value:
-        raise ValueError("is not a reference to a secret")
-    context: Any = info.context
-    return context["read_secret"](value)
-
+Size = Annotated[
+    int,
+    BeforeValidator(read_size),
+    WithJsonSchema({"type": ["string", "integer"], "pattern": r"^\d+\s*(B|KB|MB|GB|KiB|MiB|GiB)?$"}),
+]
 
 SecretValue = Annotated[
     Secret,
     BeforeValidator(read_secret),
-    PlainSerializer(lambda value: "…"),
+    PlainSerializer(repr),
     WithJsonSchema(
-        {
-            "type": "string",
-            "description": "A reference to a secret: file:/path or env:NAME.",
-            "examples": ["env:CLIENT_SECRET", "file:/run/secrets/client"],
-        }
+        {"type": "string", "minLength": 1, "examples": ["env:CLIENT_SECRET", "file:/run/secrets/client"]},
     ),
 ]
 
+StoreAddress = Annotated[str, BeforeValidator(read_store), WithJsonSchema({"type": "string", "minLength": 1})]
 
-def is_loopback_host(host: str) -> bool:
-    """Whether a host name or address leads to this computer only."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")]

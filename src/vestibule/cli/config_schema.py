@@ -1,4 +1,4 @@
-"""`vestibule config …`: about the configuration itself."""
+"""`vestibule config schema`: the JSON Schema of vestibule.yaml, for editors."""
 
 import json
 

@@ -1,0 +1,91 @@
+"""The names that five other systems used in the environment (interface.md §2), and what each becomes here.
+
+Those that have a meaning in this version are taken where the file says nothing. Those that come later are told by
+`vestibule check --env`; the ones whose loss would leave something open are faults.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vestibule.config import defaults
+from vestibule.config.paths import KeyPath
+from vestibule.errors import Fault
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignName:
+    name: str
+    key: str  # what it becomes; empty when it comes later
+    note: str = ""
+
+
+FOREIGN_NAMES: tuple[ForeignName, ...] = (
+    ForeignName("AUTH_MODE", "", "later: resource_server; signing in is always required here"),
+    ForeignName("RESOURCE_IDENTIFIER", "", "later: resource_server.identifiers"),
+    ForeignName("ALLOWED_ISSUERS", "", "later: resource_server.issuers"),
+    ForeignName("JWKS_CACHE_TTL", "", "later: resource_server.jwks_cache_ttl"),
+    ForeignName("SCOPES_SUPPORTED", "", "later; today: upstreams[].scopes.default"),
+    ForeignName("CHECKLIST_DIR", "", "later: vestibule server knowledge"),
+    ForeignName("PROCESS_DIR", "", "later: vestibule server knowledge"),
+    ForeignName("MCP_PORT", "listen", "its port"),
+    ForeignName("LOG_LEVEL", "logging.level"),
+    ForeignName("AZURE_CLIENT_ID", "", "later: identity_providers[] of kind entra"),
+    ForeignName("AZURE_TENANT_ID", "", "later: identity_providers[] of kind entra"),
+    ForeignName("MCP_HTTP_GOOGLE_CLIENT_ID", "", "later: kind google; today: kind oidc"),
+    ForeignName("MCP_HTTP_GOOGLE_CLIENT_SECRET", "", "later: kind google; today: kind oidc"),
+    ForeignName("MCP_HTTP_AUTH0_DOMAIN", "", "later: kind auth0; today: kind oidc"),
+    ForeignName("MCP_HTTP_AUTH0_AUDIENCE", "", "later: kind auth0"),
+    ForeignName("MCP_HTTP_GITHUB_ENABLED", "", "later: kind github"),
+    ForeignName("MCP_HTTP_API_KEY", "", "later: API keys; until then calls with them get 401"),
+    ForeignName("MCP_HTTP_API_KEYS", "", "later: API keys; until then calls with them get 401"),
+    ForeignName("MCP_HTTP_DATABASE_CONNECTION_STRING", "store"),
+    ForeignName("DATABASE_URL", "store", "when MCP_HTTP_DATABASE_CONNECTION_STRING is not set"),
+    ForeignName(
+        "MCP_HTTP_ENVIRONMENT", "", "nothing hangs on it: what is loopback only is refused elsewhere by itself"
+    ),
+    ForeignName("MCP_HTTP_HOST", "listen", "its host"),
+    ForeignName("MCP_HTTP_PORT", "listen", "its port; stronger than MCP_PORT"),
+    ForeignName("MCP_HTTP_TLS_CERT_PATH", "", "later: tls; a fault until then"),
+    ForeignName("MCP_HTTP_TLS_KEY_PATH", "", "later: tls; a fault until then"),
+    ForeignName("MCP_HTTP_CORS_ORIGINS", "cors_origins", "a list with commas between"),
+)
+
+_LEVELS = {"trace": "debug", "notice": "info", "warn": "warning", "critical": "error", "fatal": "error"}
+
+
+def foreign_values(environ: Mapping[str, str]) -> Iterator[tuple[str, KeyPath, Any]]:
+    """What the set ones say: the variable, the key's path, the value. The stronger of two comes first."""
+    yield from _listen(environ)
+    for name in ("MCP_HTTP_DATABASE_CONNECTION_STRING", "DATABASE_URL"):
+        if text := environ.get(name, "").strip():
+            yield name, ("store",), text
+    if text := environ.get("LOG_LEVEL", "").strip().lower():
+        yield "LOG_LEVEL", ("logging", "level"), _LEVELS.get(text, text)
+    if text := environ.get("MCP_HTTP_CORS_ORIGINS", "").strip():
+        yield "MCP_HTTP_CORS_ORIGINS", ("cors_origins",), [one for one in re.split(r"[\s,\[\]\"']+", text) if one]
+
+
+def _listen(environ: Mapping[str, str]) -> Iterator[tuple[str, KeyPath, Any]]:
+    host = environ.get("MCP_HTTP_HOST", "").strip()
+    ports = [(name, environ[name].strip()) for name in ("MCP_HTTP_PORT", "MCP_PORT") if environ.get(name, "").strip()]
+    if not host and not ports:
+        return
+    usual_host, _, usual_port = defaults.LISTEN.rpartition(":")
+    name, port = ports[0] if ports else ("MCP_HTTP_HOST", usual_port)
+    host = host or usual_host
+    yield name, ("listen",), f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
+
+
+def faults_of_foreign_names(environ: Mapping[str, str]) -> Iterator[Fault]:
+    for foreign in FOREIGN_NAMES:
+        text = environ.get(foreign.name)
+        if text is not None and not text.strip() and foreign.key:
+            yield Fault(foreign.name, "the variable is empty", "unset it, or give it a value")
+        elif text and foreign.name.startswith("MCP_HTTP_TLS_"):
+            yield Fault(
+                foreign.name,
+                "this version does not serve TLS itself, so the traffic would go in clear",
+                "unset it; let a reverse proxy serve https, and name its address in public_url",
+            )

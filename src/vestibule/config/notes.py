@@ -1,0 +1,19 @@
+"""What an operator should know of a configuration that is sound."""
+
+from collections.abc import Mapping, Sequence
+
+from vestibule.config.foreign import FOREIGN_NAMES
+from vestibule.config.models import Configuration
+
+
+def notes_on(configuration: Configuration, environ: Mapping[str, str]) -> Sequence[str]:
+    notes = []
+    if not configuration.identity_providers and configuration.is_loopback:
+        notes.append("no identity provider is configured, so people use the development sign-in, without passwords")
+    if any(upstream.access == "anonymous" for upstream in configuration.upstreams):
+        names = ", ".join(upstream.name for upstream in configuration.upstreams if upstream.access == "anonymous")
+        notes.append(f"open to everybody, without signing in: {names}")
+    later = [foreign.name for foreign in FOREIGN_NAMES if not foreign.key and environ.get(foreign.name)]
+    if later:
+        notes.append(f"set, but without a meaning in this version (see check --env): {', '.join(later)}")
+    return notes

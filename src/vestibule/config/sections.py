@@ -1,0 +1,106 @@
+"""The small sections of the file: registration, outbound, keys, tokens, http, logging."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from vestibule.config import defaults
+from vestibule.config.addresses import NetworkText
+from vestibule.config.values import Duration, SecretValue, Size
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        arbitrary_types_allowed=True,
+        hide_input_in_errors=True,
+    )
+
+
+class RegistrationConfig(Model):
+    """Dynamic client registration (RFC 7591)."""
+
+    enabled: bool = Field(True, description="Whether clients may register themselves at /register.", examples=[True])
+
+
+class ClientDocumentsConfig(Model):
+    """Clients that are named by the URL of their metadata document (CIMD)."""
+
+    enabled: bool = Field(True, description="Whether a client may be named by its metadata document.", examples=[True])
+
+
+class OutboundConfig(Model):
+    """What we connect to on behalf of others."""
+
+    allow_networks: tuple[NetworkText, ...] = Field(
+        (),
+        description="Networks (CIDR) that client metadata documents may come from although they are not public: for "
+        "clients inside your own network, and for tests.",
+        examples=[["10.20.0.0/16"]],
+    )
+    ca_file: str | None = Field(
+        None,
+        description="More certificate authorities, as PEM, for every outgoing connection. Verification has no switch.",
+        examples=["/etc/vestibule/company-ca.pem"],
+    )
+
+
+class KeysConfig(Model):
+    """Where the root secret is: everything sealed hangs on it. The file, or `secret`, never both."""
+
+    file: str = Field(
+        defaults.KEY_FILE,
+        description="The key ring's file; made at the first start, mode 0600.",
+        examples=["/var/lib/vestibule/keys"],
+    )
+    secret: SecretValue | None = Field(
+        None,
+        description="The root secret itself, as file: or env:, instead of a file.",
+        examples=["env:ROOT_SECRET"],
+    )
+
+
+class TokensConfig(Model):
+    """How long things live."""
+
+    access_token_lifetime: Duration = Field(
+        defaults.ACCESS_TOKEN_LIFETIME, description="Of an access token: 30s to 1h.", examples=["10m"]
+    )
+    refresh_token_lifetime: Duration = Field(
+        defaults.REFRESH_TOKEN_LIFETIME,
+        description="Of a refresh token, from its last use: 5m to 400d.",
+        examples=["30d"],
+    )
+    code_lifetime: Duration = Field(
+        defaults.CODE_LIFETIME, description="Of an authorization code: 5s to 60s.", examples=["60s"]
+    )
+    refresh_grace: Duration = Field(
+        defaults.REFRESH_GRACE,
+        description="How long a spent refresh token is answered with the same successor: 0s to 120s; 0s is strict.",
+        examples=["45s"],
+    )
+    session_lifetime: Duration = Field(
+        defaults.SESSION_LIFETIME, description="How long a browser stays signed in with us: 1m to 30d.", examples=["8h"]
+    )
+
+
+class HttpConfig(Model):
+    """What one client may send, and how the server stops."""
+
+    max_body: Size = Field(defaults.MAX_BODY, description="Of a request's body: 1KiB to 1GiB.", examples=["10MB"])
+    max_head: Size = Field(defaults.MAX_HEAD, description="Of a request's head: 4KiB to 1MiB.", examples=["32KiB"])
+    graceful_timeout: Duration = Field(
+        defaults.GRACEFUL_TIMEOUT, description="How long requests may go on after SIGTERM.", examples=["10s"]
+    )
+
+
+class LoggingConfig(Model):
+    """The log, on stderr."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="What is worth a line.", examples=["info"]
+    )
+    format: Literal["auto", "console", "json"] = Field(
+        "auto", description="auto: for people on a terminal, JSON otherwise.", examples=["json"]
+    )

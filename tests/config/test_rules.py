@@ -1,0 +1,258 @@
+"""What is refused at start-up: each rule with what breaks it, and with what comes close and does not."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from tests.config.conftest import OTHER, PUBLIC, STRONG, UPSTREAM, Faults, Load
+
+HTTPS_UPSTREAM = "upstreams: [{name: tickets, url: 'https://tickets.internal/mcp'%s}]\n"
+CLIENT = UPSTREAM + "clients: [{client_id: '%s', redirect_uris: ['%s']%s}]\n"
+STATIC = ", credential: {kind: static, header: x-key, value: env:KEY}"
+ENVIRON = {"KEY": OTHER, "DATABASE": "postgresql://u:p@h/d", "ROOT": STRONG}
+
+REFUSED = [
+    # where we are
+    ("public_url", f"{UPSTREAM}public_url: http://mcp.example.com\n", "in clear"),
+    ("public_url", f"{UPSTREAM}public_url: http://localhost.evil.example\n", "in clear"),
+    ("public_url", f"{UPSTREAM}public_url: https://gw/?x\n", "query"),
+    ("public_url", f"{UPSTREAM}public_url: https://gw/#x\n", "fragment"),
+    ("public_url", f"{UPSTREAM}public_url: https://gw?\n", "query"),
+    ("public_url", f"{UPSTREAM}public_url: https://gw/\n", "slash"),
+    ("public_url", f"{UPSTREAM}public_url: https://gw/a/\n", "slash"),
+    ("public_url", f"{UPSTREAM}public_url: https://GW\n", "lower case"),
+    ("public_url", f"{UPSTREAM}public_url: https://me@gw\n", "not an https URL"),
+    ("public_url", f"{UPSTREAM}public_url: https://gw:443\n", "goes without saying"),
+    ("public_url", f"{UPSTREAM}public_url: https://gw/a/../b\n", "several ways"),
+    ("public_url", f"{UPSTREAM}public_url: gw.example.com\n", "not an https URL"),
+    ("public_url", f"{UPSTREAM}public_url: 'https://gw .example'\n", "not an https URL"),
+    ("public_url", f"{UPSTREAM}listen: 0.0.0.0:8080\n", "need a name"),
+    ("listen", f"{UPSTREAM}listen: '8080'\n", "HOST:PORT"),
+    ("listen", f"{UPSTREAM}listen: ':8080'\n", "HOST:PORT"),
+    ("listen", f"{UPSTREAM}listen: 127.0.0.1:99999\n", "HOST:PORT"),
+    ("listen", f"{UPSTREAM}listen: 127.0.0.1:0\n", "port 0"),
+    # what is behind the door
+    ("upstreams", "listen: 127.0.0.1:1\n", "nothing behind the door"),
+    ("upstreams[0].name", "upstreams: [{name: authorize, url: 'http://127.0.0.1/mcp'}]\n", "our own paths"),
+    ("upstreams[0].name", "upstreams: [{name: Tickets, url: 'http://127.0.0.1/mcp'}]\n", "not a name"),
+    ("upstreams[0].name", "upstreams: [{name: .well-known, url: 'http://127.0.0.1/mcp'}]\n", "not a name"),
+    ("upstreams[1].name", "upstreams: [{name: a, url: 'http://h/'}, {name: a, url: 'http://h/'}]\n", "has it already"),
+    ("upstreams[0].url", "upstreams: [{name: a, url: 'http://127.0.0.1:8080/mcp'}]\n", "itself"),
+    ("upstreams[0].url", "upstreams: [{name: a, url: 'http://localhost:8080/mcp'}]\n", "itself"),
+    ("upstreams[0].url", f"{PUBLIC}upstreams: [{{name: a, url: 'https://mcp.example.com/mcp'}}]\n", "itself"),
+    ("upstreams[0].url", "upstreams: [{name: a, url: 'http://h/mcp?key=1'}]\n", "query"),
+    ("upstreams[0].url", "upstreams: [{name: a, url: 'http://u:p@h/mcp'}]\n", "password"),
+    ("upstreams[0].url", "upstreams: [{name: a, url: 'file:///etc/passwd'}]\n", "not an http"),
+    ("upstreams[0].url", f"upstreams: [{{name: a, url: 'http://10.0.0.5/mcp'{STATIC}}}]\n", "in clear"),
+    ("upstreams[0].credential.header", HTTPS_UPSTREAM % STATIC.replace("x-key", "Host"), "gateway's own"),
+    ("upstreams[0].credential.header", HTTPS_UPSTREAM % STATIC.replace("x-key", "Mcp-Method"), "gateway's own"),
+    ("upstreams[0].credential.header", HTTPS_UPSTREAM % STATIC.replace("x-key", "x_key"), "do not belong"),
+    ("upstreams[0].credential.value", HTTPS_UPSTREAM % STATIC.replace("env:KEY", "env:TWO_LINES"), "header's value"),
+    ("upstreams[0].scopes.default[0]", HTTPS_UPSTREAM % ", scopes: {default: ['a b']}", "not one scope"),
+    ("upstreams[0].timeouts.connect", HTTPS_UPSTREAM % ", timeouts: {connect: 0s}", "not between"),
+    # who may come in
+    ("identity_providers", f"{UPSTREAM}public_url: https://gw\n", "nobody could sign in"),
+    (
+        "identity_providers[0].kind",
+        f"{UPSTREAM}public_url: https://gw\nidentity_providers: [{{kind: development}}]\n",
+        "no password",
+    ),
+    (
+        "identity_providers[0].kind",
+        f"{UPSTREAM}listen: 0.0.0.0:1\npublic_url: http://localhost:1\nidentity_providers: [{{kind: development}}]\n",
+        "no password",
+    ),
+    ("upstreams[0].access", PUBLIC + HTTPS_UPSTREAM % ", access: anonymous", "without signing in"),
+    ("identity_providers[0].issuer", PUBLIC.replace("https://id.", "http://id.") + UPSTREAM, "https"),
+    ("identity_providers[0].issuer", PUBLIC.replace("id.example.com", "id.example.com?x") + UPSTREAM, "not an issuer"),
+    (
+        "identity_providers[0].issuer",
+        PUBLIC.replace("https://id.example.com", "https://login.microsoftonline.com/common/v2.0") + UPSTREAM,
+        "everybody",
+    ),
+    (
+        "identity_providers[0].issuer",
+        PUBLIC.replace("id.example.com", "id.example.com/.well-known/openid-configuration") + UPSTREAM,
+        "discovery document",
+    ),
+    ("identity_providers[0].scopes", PUBLIC.replace("client_id", "scopes: [email], client_id") + UPSTREAM, "openid"),
+    (
+        "identity_providers[1].name",
+        UPSTREAM + "identity_providers: [{kind: development}, {kind: development}]\n",
+        "already",
+    ),
+    ("clients[0].redirect_uris[0]", CLIENT % ("a", "https://*.example/cb", ""), "wildcards"),
+    ("clients[0].redirect_uris[0]", CLIENT % ("a", "http://a.example/cb", ""), "this computer"),
+    ("clients[0].redirect_uris[0]", CLIENT % ("a", "javascript:x", ""), "scheme"),
+    ("clients[0].client_id", CLIENT % ("https://a", "https://a/cb", ""), "looks like"),
+    ("clients[0].client_id", CLIENT % ("vci_x", "https://a/cb", ""), "looks like"),
+    ("clients[0].client_secret", CLIENT % ("a", "https://a/cb", ", client_secret: tooshort"), "fewer"),
+    ("clients[0].client_secret", CLIENT % ("a", "https://a/cb", ", auth_method: client_secret_post"), "needs one"),
+    # networks, times, replicas
+    *(
+        ("trusted_proxies[0]", f"{UPSTREAM}trusted_proxies: ['{network}']\n", "everybody")
+        for network in ("0.0.0.0/0", "::/0", "0.0.0.0/1", "*", "::ffff:0:0/96", "2000::/3", "::ffff:0.0.0.0/97")
+    ),
+    ("trusted_proxies[0]", f"{UPSTREAM}trusted_proxies: [proxy.internal]\n", "not a network"),
+    ("outbound.allow_networks[0]", f"{UPSTREAM}outbound: {{allow_networks: [0.0.0.0/0]}}\n", "everybody"),
+    ("outbound.allow_networks[0]", f"{UPSTREAM}outbound: {{allow_networks: [169.254.169.254]}}\n", "credentials"),
+    ("outbound.ca_file", f"{UPSTREAM}outbound: {{ca_file: /nowhere.pem}}\n", "no such file"),
+    ("origins[0]", f"{UPSTREAM}origins: ['*']\n", "every web page"),
+    ("cors_origins[0]", f"{UPSTREAM}cors_origins: ['*']\n", "every web page"),
+    ("origins[0]", f"{UPSTREAM}origins: ['https://*.example.com']\n", "every web page"),
+    ("origins[0]", f"{UPSTREAM}origins: ['null']\n", "every web page"),
+    ("origins[0]", f"{UPSTREAM}origins: ['https://a.example/']\n", "not an origin"),
+    ("tokens.code_lifetime", f"{UPSTREAM}tokens: {{code_lifetime: 10m}}\n", "not between 5s and 1m"),
+    ("tokens.refresh_grace", f"{UPSTREAM}tokens: {{refresh_grace: 121s}}\n", "not between 0s and 2m"),
+    ("tokens.access_token_lifetime", f"{UPSTREAM}tokens: {{access_token_lifetime: 2h}}\n", "not between 30s and 1h"),
+    (
+        "tokens.refresh_token_lifetime",
+        f"{UPSTREAM}tokens: {{access_token_lifetime: 1h, refresh_token_lifetime: 10m}}\n",
+        "shorter",
+    ),
+    ("tokens.session_lifetime", f"{UPSTREAM}tokens: {{session_lifetime: forever}}\n", "not a duration"),
+    ("http.max_head", f"{UPSTREAM}http: {{max_head: 100}}\n", "not between"),
+    ("http.max_body", f"{UPSTREAM}http: {{max_body: huge}}\n", "not a size"),
+    ("store", f"{UPSTREAM}store: mysql://h/d\n", "no such kind"),
+    ("store", f"{UPSTREAM}store: memory\n", "no such kind"),
+    ("replicas", f"{UPSTREAM}replicas: 2\n", "its own codes"),
+    ("keys", f"{UPSTREAM}replicas: 2\nstore: postgresql://h/d\n", "keys of its own"),
+    # never
+    *(
+        (f"{where}{name}", text % name, fragment)
+        for name, fragment in (
+            ("forward_authorization", "never goes to an upstream"),
+            ("token_passthrough", "never goes to an upstream"),
+            ("auth", "no switch"),
+            ("verify_tls", "TLS verification"),
+            ("skip_auth_regex", "CVE-2025-54576"),
+            ("encryption_secret", "one root secret"),
+        )
+        for where, text in (
+            ("", f"{UPSTREAM}%s: x\n"),
+            ("upstreams[0].", "upstreams: [{name: a, url: 'http://127.0.0.1:9/mcp', %s: true}]\n"),
+        )
+    ),
+    # later
+    ("resource_server.audiences", f"{UPSTREAM}resource_server: {{audiences: []}}\n", "anybody else"),
+    ("resource_server.issuers", f"{UPSTREAM}resource_server: {{issuers: []}}\n", "tokens of anybody"),
+    ("resource_server.algorithms", f"{UPSTREAM}resource_server: {{algorithms: []}}\n", "any signature"),
+    ("resource_server.algorithms", f"{UPSTREAM}resource_server: {{algorithms: [RS256, HS256]}}\n", "shared secret"),
+    ("resource_server.algorithms", f"{UPSTREAM}resource_server: {{algorithms: [None]}}\n", "no signature"),
+    ("resource_server", f"{UPSTREAM}resource_server: {{identifiers: ['api://x']}}\n", "yet"),
+    (
+        "tenants.domains.corp.example",
+        f"{UPSTREAM}tenants: {{domains: {{corp.example: a, corp.example: b}}}}\n",
+        "two tenants",
+    ),
+    (
+        "tenants.domains.Corp.example",
+        f"{UPSTREAM}tenants: {{domains: {{corp.example: a, Corp.example: b}}}}\n",
+        "two tenants",
+    ),
+    (
+        "tenants.b.domains.corp.example",
+        f"{UPSTREAM}tenants: {{a: {{domains: [corp.example]}}, b: {{domains: [corp.example]}}}}\n",
+        "two tenants",
+    ),
+    ("tenants.domains.*.example", f"{UPSTREAM}tenants: {{domains: {{'*.example': a}}}}\n", "one organisation"),
+    ("tenants.domains.co.uk", f"{UPSTREAM}tenants: {{domains: {{co.uk: a}}}}\n", "one organisation"),
+    (
+        "tenants.require_verified_email",
+        f"{UPSTREAM}tenants: {{by: email-domain, require_verified_email: false}}\n",
+        "nOAuth",
+    ),
+    ("tenants", f"{UPSTREAM}tenants: {{by: email-domain}}\n", "yet"),
+    ("policy", f"{UPSTREAM}policy: {{file: p.yaml}}\n", "yet"),
+    ("limits", f"{UPSTREAM}limits: {{default: 100/minute}}\n", "yet"),
+    ("shared", f"{UPSTREAM}shared: redis://localhost\n", "yet"),
+    ("tls", f"{UPSTREAM}tls: {{cert: a, key: b}}\n", "yet"),
+    ("identity_providers[0].tenant", f"{UPSTREAM}identity_providers: [{{kind: entra, tenant: common}}]\n", "everybody"),
+    *(
+        ("identity_providers[0].kind", f"{UPSTREAM}identity_providers: [{{kind: {kind}, name: x}}]\n", "yet")
+        for kind in ("entra", "google", "auth0", "github")
+    ),
+    ("identity_providers[0].kind", f"{UPSTREAM}identity_providers: [{{kind: saml}}]\n", "no such kind"),
+    *(
+        ("upstreams[0].credential.kind", HTTPS_UPSTREAM % f", credential: {{kind: {kind}}}", "yet")
+        for kind in ("on-behalf-of", "token-exchange", "vault")
+    ),
+    ("upstreams[0].transport", HTTPS_UPSTREAM % ", transport: stdio", "yet"),
+    ("upstreams[0].access", HTTPS_UPSTREAM % ", access: api-key-only", "yet"),
+    ("upstreams[0].scopes.tools", HTTPS_UPSTREAM % ", scopes: {tools: {a: [b]}}", "yet"),
+    ("upstreams[0].command", "upstreams: [{name: a, command: [python, server.py]}]\n", "yet"),
+]
+
+TAKEN = [
+    PUBLIC + UPSTREAM,
+    PUBLIC.replace("mcp.example.com", "mcp.example.com/gate:1").replace(":1", "") + UPSTREAM,
+    PUBLIC + "listen: 0.0.0.0:8080\n" + UPSTREAM,
+    f"{UPSTREAM}listen: '[::1]:8080'\n",
+    f"{UPSTREAM}listen: localhost:8080\n",
+    f"{UPSTREAM}public_url: https://localhost:8443\n",
+    PUBLIC + HTTPS_UPSTREAM % STATIC,
+    f"{PUBLIC}upstreams: [{{name: a, url: 'http://127.0.0.1:9/mcp'{STATIC}}}]\n",
+    f"{PUBLIC}upstreams: [{{name: a, url: 'http://10.0.0.5/mcp'}}]\n",
+    "upstreams: [{name: a, url: 'http://127.0.0.1:9/mcp', access: anonymous}]\n",
+    f"{UPSTREAM}identity_providers: [{{kind: development}}]\n",
+    PUBLIC.replace("https://id.example.com", "https://x.eu.auth0.com/") + UPSTREAM,
+    UPSTREAM
+    + PUBLIC.replace("https://id.example.com", "http://127.0.0.1:9000").replace(
+        "https://mcp.example.com", "http://127.0.0.1:8080"
+    ),
+    f"{UPSTREAM}clients: [{{client_id: a, redirect_uris: ['http://127.0.0.1/cb', 'com.example.app:/cb']}}]\n",
+    f"{UPSTREAM}trusted_proxies: [10.0.0.0/8, 'fd00::/8', 192.0.2.7, '::1']\n",
+    f"{UPSTREAM}outbound: {{allow_networks: [127.0.0.0/8]}}\n",
+    f"{UPSTREAM}origins: ['https://a.example', 'http://localhost:6274']\n",
+    f"{UPSTREAM}tokens: {{refresh_grace: 0s, code_lifetime: 60}}\nhttp: {{max_body: 1MB, max_head: 4096}}\n",
+    f"{PUBLIC}{UPSTREAM}replicas: 3\nstore: env:DATABASE\nkeys: {{secret: env:ROOT}}\n",
+    f"{UPSTREAM}store: sqlite://\n",
+    "upstreams: [{name: a, url: 'http://127.0.0.1:9/mcp', scopes: {default: [auth], texts: {auth: Anything}}}]\n",
+]
+
+
+@pytest.mark.parametrize(("key", "text", "fragment"), REFUSED, ids=[f"{key} {words}" for key, _, words in REFUSED])
+def test_refused(faults: Faults, key: str, text: str, fragment: str) -> None:
+    found = faults(text, {**ENVIRON, "TWO_LINES": "Zk1Vb7Qw9Xr3Tn5Ym2Lp\r\nX-Other: 1"})
+    assert key in found
+    told = [fault.reason for fault in found.values()]
+    assert any(fragment in reason for reason in told), told
+
+
+@pytest.mark.parametrize("text", TAKEN)
+def test_taken(read: Load, text: str) -> None:
+    assert read(text, ENVIRON).upstreams
+
+
+def test_what_is_open_to_everybody_off_loopback_takes_a_word(read: Load) -> None:
+    text = "public_url: https://mcp.example.com\n" + HTTPS_UPSTREAM % ", access: anonymous"
+    assert read(text, i_know=True).upstreams[0].access == "anonymous"
+
+
+def test_a_configuration_cannot_be_changed(read: Load) -> None:
+    configuration = read(UPSTREAM)
+    with pytest.raises(ValueError, match="frozen"):
+        setattr(configuration, "listen", "0.0.0.0:1")  # noqa: B010 - the type checker knows as well
+
+
+@pytest.mark.parametrize(
+    ("typo", "meant"),
+    [
+        ("upstreem: []", "upstreams"),
+        ("identity-providers: []", "identity_providers"),
+        ("port: 8080", "listen"),
+        ("issuer: https://gw", "public_url"),
+        ("database: x", "store"),
+        ("audiences: [x]", None),
+    ],
+)
+def test_a_typo_gets_an_answer(faults: Faults, typo: str, meant: str | None) -> None:
+    key = typo.partition(":")[0]
+    fault = faults(f"{UPSTREAM}{typo.replace('[]', '[x]')}\n")[key]
+    assert fault.reason == "this key is not known"
+    assert fault.fix == f"did you mean {meant}?" if meant else fault.fix.startswith("remove it; the keys there are")
+
+
+def test_a_typo_in_a_kind_of_provider_gets_an_answer(faults: Faults) -> None:
+    found: Mapping[str, object] = faults(PUBLIC.replace("client_id", "client_ids") + UPSTREAM)
+    assert set(found) == {"identity_providers[0].client_ids", "identity_providers[0].client_id"}
