@@ -1,5 +1,6 @@
 """Starting, or refusing to: a clear error, and nothing half-started."""
 
+import secrets
 import socket
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from vestibule.errors import StartError
 from vestibule.testing.recording_upstream import RecordingUpstream
 from vestibule.wiring import listen, make_resources
 
-SECRET = "kJ8v2QxW7mZp4Rt9Yb3Nc6Hd1Fg5Ls0aUeIoXwVyTzQ"
+SECRET = secrets.token_urlsafe(32)
 
 
 async def test_another_key_ring_is_found_at_start(tmp_path: Path, upstream: RecordingUpstream) -> None:
