@@ -244,6 +244,8 @@ async def open_door(
         "keys": {"file": str(folder / "vestibule.keys")},
         **keys,
     }
+    if "secret_key" in keys:
+        del document["keys"]
     if str(document["store"]).startswith("sqlite") and not (folder / "vestibule.db").exists():
         shutil.copy(await _migrated_store(), folder / "vestibule.db")
     file = folder / "vestibule.yaml"

@@ -2,16 +2,19 @@
 
 Uvicorn takes both signals while it serves, stops gracefully, puts our handlers back and raises the signal again: then
 there is nothing left to do but to remember which one it was. Before it serves, a signal stops the start. A second one
-while things are being taken down stops that too.
+while things are being taken down stops that too, unless it is the same Ctrl-C: the terminal sends it to the whole process
+group, and `uv run` and make pass it on once more.
 """
 
 import asyncio
 import signal
 import sys
+import time
 from collections.abc import Coroutine
 from types import FrameType
 from typing import Any
 
+_SAME_CTRL_C = 1.0  # seconds
 _EXIT_CODES = {signal.SIGTERM: 0, signal.SIGINT: 130}
 
 
@@ -21,6 +24,7 @@ class Stopping:
     def __init__(self) -> None:
         self.serving = False
         self._received: int | None = None
+        self._received_at = 0.0
 
     def __enter__(self) -> "Stopping":
         for number in _EXIT_CODES:
@@ -36,7 +40,10 @@ class Stopping:
         return 0 if self._received is None else _EXIT_CODES[signal.Signals(self._received)]
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        again, self._received = self._received is not None, number
+        now = time.monotonic()
+        again = self._received is not None and now - self._received_at > _SAME_CTRL_C
+        if self._received is None:
+            self._received, self._received_at = number, now
         if again or not self.serving:
             raise SystemExit(self.exit_code)
 
