@@ -23,15 +23,8 @@ from vestibule.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from vestibule.gateway.headers import (
-    Header,
-    fold,
-    is_sane_value,
-    named_by_connection,
-    passes_to_client,
-    passes_to_upstream,
-)
-from vestibule.gateway.refusals import status_line
+from vestibule.gateway.headers import Header
+from vestibule.gateway.heads import answer_head, request_head
 from vestibule.gateway.upstream import UpstreamConnection
 from vestibule.model import Era, Principal
 from vestibule.protocol.messages import id_of
@@ -45,9 +38,7 @@ MAX_DISCARDED = 64 * 1024 * 1024
 DISCARD_SECONDS = 300.0
 EXPIRY_GRACE = 30.0  # a stream ends this long after its token; a refresh in time opens the next one before
 
-_SESSION = b"mcp-session-id"
 _COMMENT = b"f\r\n: still there\n\n\r\n"  # one chunk of 15 bytes
-_EVENT_STREAM = b"text/event-stream"
 
 
 class State(IntEnum):
@@ -223,17 +214,14 @@ class Exchange:
         self._upstream = connection
         connection.exchange = self
         self.state = State.WAITING
-        parts = [
-            self._method,
-            b" ",
-            route.target(self._query),
-            b" HTTP/1.1\r\nhost: ",
-            route.pool.authority,
-            b"\r\naccept-encoding: identity\r\n",
-        ]
-        self._add_headers(parts, {name for name, _ in injected})
-        for name, value in injected:
-            parts += (name, b": ", value, b"\r\n")
+        parts = request_head(
+            method=self._method,
+            target=route.target(self._query),
+            authority=route.pool.authority,
+            headers=self._headers,
+            session=self._session,
+            injected=injected,
+        )
         if self._body_done:
             body = b"".join(self._body)
             if body or self._length is not None or self._chunked:
@@ -254,22 +242,6 @@ class Exchange:
         connection.transport.write(b"".join(parts))
         if self._streams_body:
             self._body = []
-
-    def _add_headers(self, parts: list[bytes], injected: set[bytes]) -> None:
-        connection_values = [value for name, value in self._headers if name == b"connection"]
-        ends_here = named_by_connection(connection_values) if connection_values else frozenset()
-        for name, value in self._headers:
-            if not passes_to_upstream(name):
-                continue
-            if ends_here and fold(name) in ends_here and not name.startswith(b"mcp-"):
-                continue
-            if injected and fold(name) in {fold(added) for added in injected}:
-                continue
-            if name == _SESSION:
-                if self._session is not None:
-                    parts += (_SESSION, b": ", self._session, b"\r\n")
-                continue
-            parts += (name, b": ", value, b"\r\n")
 
     async def _fetch_credential(self, connection: UpstreamConnection) -> None:
         try:
@@ -304,30 +276,16 @@ class Exchange:
         self._write_head(status, headers, length)
 
     def _write_head(self, status: int, headers: list[Header], length: int | None) -> None:
-        out = self.out
-        out += (status_line(status), self.lane.date_line())
-        connection_values = [value for name, value in headers if name == b"connection"]
-        ends_here = named_by_connection(connection_values) if connection_values else frozenset()
-        has_cache_control = False
-        for name, value in headers:
-            if not passes_to_client(name) or (ends_here and fold(name) in ends_here):
-                continue
-            if name == _SESSION:
-                bound = self.route.sessions.bind(value, self.principal, self.route.resource)
-                if bound is None:
-                    continue
-                value = bound
-            elif name == b"content-type" and value.lower().startswith(_EVENT_STREAM):
-                self.is_stream = True
-            elif name == b"cache-control":
-                has_cache_control = True
-            if is_sane_value(value):
-                out += (name, b": ", value, b"\r\n")
+        head = answer_head(
+            status,
+            headers,
+            date_line=self.lane.date_line(),
+            bind_session=lambda value: self.route.sessions.bind(value, self.principal, self.route.resource),
+        )
+        self.out = out = head.parts
+        self.is_stream = head.is_stream
         if self.is_stream:
             self._begin_stream()
-            out.append(b"x-accel-buffering: no\r\n")
-        if not has_cache_control:
-            out.append(b"cache-control: no-store\r\n")
         self._length = None if self.is_stream else length
         self._chunked = self._length is None and status not in (204, 304)
         if self._chunked:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from vestibule.errors import HostDenied, OriginDenied, Refusal
+from vestibule.errors import Refusal
 from vestibule.gateway.exchange import Exchange
 from vestibule.gateway.lane import Lane
 from vestibule.gateway.refusals import render, status_line
@@ -91,8 +91,8 @@ class Gateway:
         self.lanes: set[Lane] = set()
         self.exchanges: set[Exchange] = set()
         self.streams: set[Exchange] = set()
-        self._hosts = frozenset(host.lower().encode("ascii") for host in hosts)
-        self._origins = frozenset(origin.lower().encode("ascii") for origin in origins)
+        self.hosts = frozenset(host.lower().encode("ascii") for host in hosts)
+        self.origins = frozenset(origin.lower().encode("ascii") for origin in origins)
         self._realm = realm
         self._entropy = entropy
         self._log = log
@@ -134,24 +134,6 @@ class Gateway:
             exchange.end_stream()
         for pool in self.pools.values():
             pool.close()
-
-    # --- checks -----------------------------------------------------------------------------------------------------
-
-    def check_host(self, host: bytes) -> None:
-        if host.lower() not in self._hosts:
-            raise HostDenied(
-                "This server does not answer to that name.",
-                action="Use the address in public_url; a reverse proxy must pass the Host header on.",
-                detail=f"Host {host[:200]!r}",
-            )
-
-    def check_origin(self, origin: bytes | None) -> None:
-        if origin is not None and origin.lower() not in self._origins:
-            raise OriginDenied(
-                "Requests from pages of that origin are not allowed.",
-                action="Add it to origins in the configuration, if it is yours.",
-                detail=f"Origin {origin[:200]!r}",
-            )
 
     # --- answers ----------------------------------------------------------------------------------------------------
 

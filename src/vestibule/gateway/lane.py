@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Any, cast
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from vestibule.errors import BadRequest, BodyTooLarge, MethodNotAllowed, Refusal
+from vestibule.errors import BadRequest, Refusal
+from vestibule.gateway.checks import (
+    ALLOW,
+    check_host,
+    check_length,
+    check_method,
+    check_origin,
+    check_query,
+    check_single,
+    check_version,
+)
 from vestibule.gateway.exchange import Exchange
 from vestibule.model import Era, Principal
 
@@ -22,9 +32,6 @@ if TYPE_CHECKING:
 
 LINGER = 1.0  # seconds to let a client read an answer that came before it had finished speaking
 MAX_URL = 8 * 1024
-
-_METHODS = frozenset({b"POST", b"GET", b"DELETE"})
-_ALLOW = b"POST, GET, DELETE"
 
 
 class _StopReading(Exception):
@@ -194,12 +201,7 @@ class Lane(HttpToolsProtocol):
         gateway = self.gateway
         gateway.counters.requests += 1
         method = self.parser.get_method()
-        single: dict[bytes, bytes] = {}
-        repeated: set[bytes] = set()
-        for name, value in self.headers:
-            if name in single:
-                repeated.add(name)
-            single[name] = value
+        single = dict(self.headers)
         length = int(single[b"content-length"]) if b"content-length" in single else None
         self._exchange = exchange = Exchange(
             self,
@@ -218,13 +220,13 @@ class Lane(HttpToolsProtocol):
         )
         gateway.exchanges.add(exchange)
         try:
-            _check_method(method)
-            _check_single(repeated)
-            gateway.check_host(single[b"host"])
-            gateway.check_origin(single.get(b"origin"))
-            _check_length(length, gateway.limits.max_body)
-            _check_query(query)
-            _check_version(self.parser.get_http_version())
+            check_single(self.headers)
+            check_method(method)
+            check_version(self.parser.get_http_version())
+            check_host(single[b"host"], gateway.hosts)
+            check_origin(single.get(b"origin"), gateway.origins)
+            check_length(length, gateway.limits.max_body)
+            check_query(query)
             authorization = single.get(b"authorization")
             principal = None
             if route.resource.upstream.access != "anonymous":
@@ -310,7 +312,7 @@ class Lane(HttpToolsProtocol):
         chunked = any(name == b"transfer-encoding" for name, _ in self.headers)
         can_swallow = body_done or (not chunked and (length or 0) <= self.gateway.limits.max_swallowed)
         close = not can_swallow or self._deaf or self.is_closing_soon or not self.parser.should_keep_alive()
-        self.write(self.gateway.render(refusal, route, rpc_id=rpc_id, request_id=request_id, close=close, allow=_ALLOW))
+        self.write(self.gateway.render(refusal, route, rpc_id=rpc_id, request_id=request_id, close=close, allow=ALLOW))
         self._idle_since = self.loop.time()
         if close:
             self.close_soon(linger=not body_done or self._deaf)
@@ -373,37 +375,3 @@ class Lane(HttpToolsProtocol):
         self.gateway.counters.malformed += 1
         self.transport.write(self.gateway.render_bare(refusal, status))
         self.transport.close()
-
-
-def _check_method(method: bytes) -> None:
-    if method not in _METHODS:
-        raise MethodNotAllowed("MCP is POST, GET and DELETE.", action="Use one of them.")
-
-
-def _check_single(repeated: set[bytes]) -> None:
-    if clash := repeated & _SINGLE:
-        raise BadRequest(f"The header {min(clash).decode('latin-1')} stands more than once.", action="Send it once.")
-
-
-def _check_length(length: int | None, max_body: int) -> None:
-    if length is not None and length > max_body:
-        raise BodyTooLarge(f"The body is longer than {max_body} bytes.", action="Send less at once.")
-
-
-def _check_query(query: bytes) -> None:
-    if query and b"token" in query.lower():
-        raise BadRequest(
-            "A token does not belong in a URL: it ends in logs and histories.",
-            action="Send it in the Authorization header.",
-        )
-
-
-def _check_version(version: str) -> None:
-    if version != "1.1":
-        raise BadRequest("This server speaks HTTP/1.1.", action="Use a client from this century.")
-
-
-_SINGLE = frozenset(
-    b"authorization origin host content-length content-type mcp-session-id mcp-protocol-version mcp-method mcp-name "
-    b"last-event-id".split()
-)

@@ -1,0 +1,65 @@
+"""What a request's head must be before a byte of its body is read. One rule, one function; each raises a Refusal."""
+
+from collections.abc import Iterable
+
+from vestibule.errors import BadRequest, BodyTooLarge, HostDenied, MethodNotAllowed, OriginDenied
+from vestibule.gateway.headers import Header
+
+METHODS = frozenset({b"POST", b"GET", b"DELETE"})
+ALLOW = b"POST, GET, DELETE"
+
+_SINGLE = frozenset(
+    b"authorization origin host content-length content-type mcp-session-id mcp-protocol-version mcp-method mcp-name "
+    b"last-event-id".split()
+)
+
+
+def check_single(headers: Iterable[Header]) -> None:
+    """Headers that steer us or the upstream stand once: two values are read by nobody alike."""
+    seen: set[bytes] = set()
+    for name, _ in headers:
+        if name in seen:
+            raise BadRequest(f"The header {name.decode('ascii')} stands more than once.", action="Send it once.")
+        if name in _SINGLE:
+            seen.add(name)
+
+
+def check_method(method: bytes) -> None:
+    if method not in METHODS:
+        raise MethodNotAllowed("MCP is POST, GET and DELETE.", action="Use one of them.")
+
+
+def check_version(version: str) -> None:
+    if version != "1.1":
+        raise BadRequest("This server speaks HTTP/1.1.", action="Use a client that does.")
+
+
+def check_host(host: bytes, ours: frozenset[bytes]) -> None:
+    if host.lower() not in ours:
+        raise HostDenied(
+            "This server does not answer to that name.",
+            action="Use the address in public_url; a reverse proxy must pass the Host header on.",
+            detail=f"Host {host[:200]!r}",
+        )
+
+
+def check_origin(origin: bytes | None, allowed: frozenset[bytes]) -> None:
+    if origin is not None and origin.lower() not in allowed:
+        raise OriginDenied(
+            "Requests from pages of that origin are not allowed.",
+            action="Add it to origins in the configuration, if it is yours.",
+            detail=f"Origin {origin[:200]!r}",
+        )
+
+
+def check_length(length: int | None, max_body: int) -> None:
+    if length is not None and length > max_body:
+        raise BodyTooLarge(f"The body is longer than {max_body} bytes.", action="Send less at once.")
+
+
+def check_query(query: bytes) -> None:
+    if query and b"token" in query.lower():
+        raise BadRequest(
+            "A token does not belong in a URL: it ends in logs and histories.",
+            action="Send it in the Authorization header.",
+        )
