@@ -2,8 +2,8 @@
 
 Uvicorn takes both signals while it serves, stops gracefully, puts our handlers back and raises the signal again: then
 there is nothing left to do but to remember which one it was. Before it serves, a signal stops the start. A second one
-while things are being taken down stops that too, unless it is the same Ctrl-C: a terminal sends it to the whole group of
-processes, and `uv run` and make pass it on once more.
+while things are being taken down stops that too, unless it is the same Ctrl-C: a terminal sends it to a whole group,
+and `uv run` passes it on once more.
 """
 
 import asyncio
