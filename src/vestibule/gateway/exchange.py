@@ -373,7 +373,14 @@ class Exchange:
         rpc_id = id_of(b"".join(self._body)) if self._body_done and self._body else None
         body_done = self._body_done
         self._end()
-        self.lane.refuse(refusal, self.route, rpc_id=rpc_id, request_id=self.request_id, body_done=body_done)
+        self.lane.refuse(
+            refusal,
+            self.route,
+            rpc_id=rpc_id,
+            request_id=self.request_id,
+            body_done=body_done,
+            keep_alive=self.keep_alive,
+        )
 
     def end_stream(self) -> None:
         """A clean end of a stream whose token has ended, or whose server shuts down."""

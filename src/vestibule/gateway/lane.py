@@ -176,6 +176,8 @@ class Lane(HttpToolsProtocol):
         elif self._swallowing:
             self._swallowing = False
             self._idle_since = self.loop.time()
+            if self.is_closing_soon:
+                self.close_soon()
         elif self._exchange is not None:
             self._exchange.body_complete()
 
@@ -305,20 +307,32 @@ class Lane(HttpToolsProtocol):
             self._exchange = None
 
     def refuse(
-        self, refusal: Refusal, route: "Route", *, rpc_id: str | int | None, request_id: str, body_done: bool
+        self,
+        refusal: Refusal,
+        route: "Route",
+        *,
+        rpc_id: str | int | None,
+        request_id: str,
+        body_done: bool,
+        keep_alive: bool,
     ) -> None:
         """Answer; then either read past a short body to the next request, or let the client read and close."""
         length = next((int(value) for name, value in self.headers if name == b"content-length"), None)
         chunked = any(name == b"transfer-encoding" for name, _ in self.headers)
-        can_swallow = body_done or (not chunked and (length or 0) <= self.gateway.limits.max_swallowed)
-        close = not can_swallow or self._deaf or self.is_closing_soon or not self.parser.should_keep_alive()
-        self.write(self.gateway.render(refusal, route, rpc_id=rpc_id, request_id=request_id, close=close, allow=ALLOW))
+        rest_is_short = body_done or (not chunked and (length or 0) <= self.gateway.limits.max_swallowed)
+        breaks_off = self._deaf or not rest_is_short
+        closes = breaks_off or self.is_closing_soon or not keep_alive
+        self.write(self.gateway.render(refusal, route, rpc_id=rpc_id, request_id=request_id, close=closes, allow=ALLOW))
         self._idle_since = self.loop.time()
-        if close:
-            self.close_soon(linger=not body_done or self._deaf)
+        if breaks_off:
+            self.close_soon(linger=True)
             return
+        self.is_closing_soon = closes
         self._swallowing = not body_done and (length or 0) > 0
-        self.resume_client()
+        if closes and not self._swallowing:
+            self.close_soon()
+        else:
+            self.resume_client()
 
     def close_soon(self, *, linger: bool = False) -> None:
         """Close after what has been written is out. What the client still sends is not read as anything.
