@@ -1,24 +1,38 @@
 """Fetching and keeping client metadata documents.
 
-One fetch serves all who wait for it. A valid document is kept as long as its headers allow; an error is never kept, but
-a host that keeps failing is left alone for a while, and no host is asked more than a few times a minute, so that the
-door cannot be used to knock at somebody else's.
+One fetch serves all who wait for it. A valid document is kept as long as its headers allow, at most a thousand of
+them, those last asked for; an error is never kept. Anybody can make us ask anybody, so there are limits, before the
+first byte goes out: a few fetches a minute for one host, a pause for a host that keeps failing, and so many a minute
+in all. A document that has been valid here before is counted by itself, so that nobody can use up its chances by
+asking for its neighbours.
 """
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
-from vestibule.errors import FetchRefused
+from vestibule.errors import FetchError, FetchRefused, InvalidClientMetadata
 from vestibule.model import Client
 from vestibule.ports import Clock, DocumentFetcher
 from vestibule.protocol.client_document import CAP, cache_lifetime, check_client_id_url, read_client_document
 
 MAX_DOCUMENTS = 1000
-PER_HOST = 10  # fetches a minute
-IN_ALL = 120  # fetches a minute
+PER_HOST = 10  # fetches a minute, of documents that were never valid here; and of each document that was
+IN_ALL = 120  # fetches a minute of documents that were never valid here
+FAILURES = 5  # in a minute, until a pause
+PAUSE = timedelta(seconds=30)
 MINUTE = timedelta(minutes=1)
+
+_Target: TypeAlias = str  # what is counted: a host, or the URL of a known document
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    client: Client
+    until: datetime  # after that it is only known, and no longer used
 
 
 class ClientDocuments:
@@ -27,41 +41,97 @@ class ClientDocuments:
     def __init__(self, fetcher: DocumentFetcher, clock: Clock) -> None:
         self._fetcher = fetcher
         self._clock = clock
-        self._kept: dict[str, tuple[Client, datetime]] = {}
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()  # the last asked for at the end
         self._flights: dict[str, asyncio.Task[Client]] = {}
-        self._asked: deque[tuple[datetime, str]] = deque()
+        self._limits = _Limits()
 
     async def get(self, url: str) -> Client:
+        """The client that the document at `url` describes.
+
+        Raises `InvalidClientMetadata`, or `FetchError` with one message for every cause.
+        """
         check_client_id_url(url)
         kept = self._kept.get(url)
-        if kept is not None and self._clock() < kept[1]:
-            return kept[0]
+        if kept is not None:
+            self._kept.move_to_end(url)
+            if self._clock() < kept.until:
+                return kept.client
         flight = self._flights.get(url)
         if flight is None:
-            self._check_rate(urlsplit(url).netloc)
-            flight = self._flights[url] = asyncio.create_task(self._fetch(url))
-            flight.add_done_callback(lambda done: self._flights.pop(url, None))
-        return await asyncio.shield(flight)
+            target = url if kept is not None else urlsplit(url).netloc
+            self._limits.take(target, known=kept is not None, now=self._clock())
+            flight = self._flights[url] = asyncio.create_task(self._fetch(url, target))
+            flight.add_done_callback(lambda done: self._land(url, done))
+        return await asyncio.shield(flight)  # one who gives up does not end it for the others
 
     def purge(self, url: str) -> None:
         """Forget a document, for an operator who knows that it has changed."""
         self._kept.pop(url, None)
 
-    async def _fetch(self, url: str) -> Client:
-        document = await self._fetcher.fetch(url, cap=CAP)
-        client = read_client_document(url, document.content_type, document.body)
-        self._kept.pop(url, None)
-        while len(self._kept) >= MAX_DOCUMENTS:
-            del self._kept[next(iter(self._kept))]
-        self._kept[url] = client, self._clock() + cache_lifetime(document.headers)
+    async def _fetch(self, url: str, target: _Target) -> Client:
+        try:
+            document = await self._fetcher.fetch(url, cap=CAP)
+            client = read_client_document(url, document.content_type, document.body)
+        except (FetchError, InvalidClientMetadata):
+            self._limits.failed(target, now=self._clock())
+            raise
+        self._kept[url] = _Kept(client, self._clock() + cache_lifetime(document.headers))
+        self._kept.move_to_end(url)
+        if len(self._kept) > MAX_DOCUMENTS:
+            self._kept.popitem(last=False)
         return client
 
-    def _check_rate(self, host: str) -> None:
-        now = self._clock()
-        while self._asked and self._asked[0][0] <= now - MINUTE:
-            self._asked.popleft()
-        if len(self._asked) >= IN_ALL or sum(1 for _, asked in self._asked if asked == host) >= PER_HOST:
-            raise FetchRefused(
-                "The document could not be fetched.", detail=f"too many documents were asked for, of {host[:200]}"
-            )
-        self._asked.append((now, host))
+    def _land(self, url: str, flight: asyncio.Task[Client]) -> None:
+        del self._flights[url]
+        if not flight.cancelled():
+            flight.exception()  # seen, even if everybody who waited has gone
+
+
+@dataclass(slots=True)
+class _Record:
+    """What one target was asked lately."""
+
+    asked: deque[datetime] = field(default_factory=deque)
+    failed: deque[datetime] = field(default_factory=deque)
+
+
+class _Limits:
+    """How often we go out. What is older than a minute is forgotten, so the records are as many as the fetches."""
+
+    def __init__(self) -> None:
+        self._records: dict[_Target, _Record] = {}
+        self._strangers: deque[datetime] = deque()
+
+    def take(self, target: _Target, *, known: bool, now: datetime) -> None:
+        """Count one fetch. Raises `FetchRefused` when it is one too many."""
+        self._forget(now)
+        record = self._records.setdefault(target, _Record())
+        if len(record.asked) >= PER_HOST:
+            raise _refused(f"{target[:200]} was asked {PER_HOST} times within a minute")
+        if len(record.failed) >= FAILURES and now < record.failed[-1] + PAUSE:
+            raise _refused(f"{target[:200]} failed {FAILURES} times within a minute")
+        if not known:
+            if len(self._strangers) >= IN_ALL:
+                raise _refused(f"{IN_ALL} new documents were asked for within a minute")
+            self._strangers.append(now)
+        record.asked.append(now)
+
+    def failed(self, target: _Target, *, now: datetime) -> None:
+        self._records.setdefault(target, _Record()).failed.append(now)
+
+    def _forget(self, now: datetime) -> None:
+        _drop_old(self._strangers, now)
+        for target, record in list(self._records.items()):
+            _drop_old(record.asked, now)
+            _drop_old(record.failed, now)
+            if not record.asked and not record.failed:
+                del self._records[target]
+
+
+def _drop_old(moments: deque[datetime], now: datetime) -> None:
+    while moments and moments[0] <= now - MINUTE:
+        moments.popleft()
+
+
+def _refused(detail: str) -> FetchRefused:
+    return FetchRefused("The document could not be fetched.", detail=detail)

@@ -1,8 +1,20 @@
 """The only door out: what we may connect to, how long we wait, how much we read."""
 
-from vestibule.outbound.addresses import AddressGuard
+from vestibule.outbound.addresses import AddressGuard, is_public, read_host
 from vestibule.outbound.client import OutboundClient
 from vestibule.outbound.fetcher import GuardedFetcher
-from vestibule.outbound.resolver import resolve
+from vestibule.outbound.resolver import PinnedHost, SystemResolver, pin, resolve
+from vestibule.outbound.tls import client_context
 
-__all__ = ["AddressGuard", "GuardedFetcher", "OutboundClient", "resolve"]
+__all__ = [
+    "AddressGuard",
+    "GuardedFetcher",
+    "OutboundClient",
+    "PinnedHost",
+    "SystemResolver",
+    "client_context",
+    "is_public",
+    "pin",
+    "read_host",
+    "resolve",
+]

@@ -1,79 +1,108 @@
 """The plain client, for URLs of the operator's own configuration: identity providers.
 
-They may be private, because the operator named them; everything else is as strict as for strangers: no redirects, no
-proxies of the environment, time-outs, a cap on what is read. Nothing is sent twice: a form may carry a one-time code.
+They may be private, because the operator named them, and plain http on loopback only. Everything else is as strict as
+for strangers: no redirects, no proxies of the environment, no cookies, no compression, time-outs, a cap. Nothing is
+sent twice, because a form may carry a one-time code; a GET whose connection did not come about is tried once more.
 """
 
 import asyncio
+import re
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING
+from urllib.parse import urlencode, urlsplit
 
-from vestibule.errors import FetchError
-from vestibule.outbound.tls import client_context
+from vestibule.errors import FetchError, FetchRefused
+from vestibule.outbound.transport import Call, NotConnected, Pool, Transports
 from vestibule.ports import HttpAnswer
 
-if TYPE_CHECKING:
-    import httpx2
-
 CONNECT_TIMEOUT = timedelta(seconds=3)
-DEADLINE = timedelta(seconds=10)
+DEADLINE = timedelta(seconds=10)  # from the call to the last byte
 CAP = 1024 * 1024  # bytes
+CONNECTIONS = 20
+KEPT = 5
+# Shorter than the five seconds after which uvicorn and Node close an idle connection: a POST that meets the closing
+# is lost, and is not sent again.
+KEPT_FOR = timedelta(seconds=4)
+
+_FORM = "application/x-www-form-urlencoded"
 
 
 class OutboundClient:
     """Implements `ports.HttpClient`."""
 
     def __init__(self, *, extra_ca_file: Path | None = None, deadline: timedelta = DEADLINE, cap: int = CAP) -> None:
-        self._extra_ca_file = extra_ca_file
+        self._transports = Transports(extra_ca_file)
         self._deadline = deadline
         self._cap = cap
-        self._client: httpx2.AsyncClient | None = None
+        self._pool: Pool | None = None
 
     async def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> HttpAnswer:
-        return await self._send("GET", url, headers=headers)
+        """Raises `FetchError`."""
+        call = _call("GET", url, headers)
+        return await self._send(call, attempts=2)
 
     async def post_form(
         self, url: str, form: Mapping[str, str], *, headers: Mapping[str, str] | None = None
     ) -> HttpAnswer:
-        return await self._send("POST", url, headers=headers, form=form)
+        call = _call("POST", url, {**(headers or {}), "Content-Type": _FORM}, urlencode(form).encode())
+        return await self._send(call, attempts=1)
 
     async def close(self) -> None:
-        if self._client is not None:
-            with suppress(RuntimeError):  # its loop may be gone already
-                await self._client.aclose()
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await pool.close()
 
-    async def _send(
-        self, method: str, url: str, *, headers: Mapping[str, str] | None, form: Mapping[str, str] | None = None
-    ) -> HttpAnswer:
-        import httpx2  # lazily: a gateway with the development sign-in need not carry it
-
-        if self._client is None:
-            self._client = httpx2.AsyncClient(
-                verify=client_context(self._extra_ca_file),
-                trust_env=False,
-                follow_redirects=False,
-                timeout=httpx2.Timeout(self._deadline.total_seconds(), connect=CONNECT_TIMEOUT.total_seconds()),
-                headers={"Accept": "application/json"},
-            )
+    async def _send(self, call: Call, *, attempts: int) -> HttpAnswer:
         try:
-            async with (
-                asyncio.timeout(self._deadline.total_seconds()),
-                self._client.stream(method, url, headers=dict(headers or {}), data=form) as response,
-            ):
-                body = bytearray()
-                async for chunk in response.aiter_bytes():
-                    body += chunk
-                    if len(body) > self._cap:
-                        raise FetchError("The answer was too long.", detail=f"{url}: more than {self._cap} bytes")
-                return HttpAnswer(
-                    response.status_code,
-                    {name.lower(): value for name, value in response.headers.items()},
-                    bytes(body),
-                )
+            async with asyncio.timeout(self._deadline.total_seconds()):
+                for _ in range(attempts - 1):
+                    try:
+                        return await self._once(call)
+                    except NotConnected:
+                        continue
+                return await self._once(call)
+        except FetchRefused as error:
+            raise FetchRefused("The answer could not be read.", detail=f"{_shown(call)}: {error.message}") from error
+        except FetchError as error:
+            raise FetchError("No answer came.", detail=f"{_shown(call)}: {error.message}") from error
         except TimeoutError as error:
-            raise FetchError("No answer came in time.", detail=f"{url}: {self._deadline}") from error
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
-            raise FetchError("No answer came.", detail=f"{url}: {type(error).__name__} {error}"[:500]) from error
+            raise FetchError("No answer came in time.", detail=f"{_shown(call)}: {self._deadline}") from error
+
+    async def _once(self, call: Call) -> HttpAnswer:
+        if self._pool is None:
+            pool = await self._transports.open(connections=CONNECTIONS, kept=KEPT, kept_for=KEPT_FOR)
+            self._pool = self._pool or pool  # another call may have been quicker
+        async with self._pool.answer(call) as reply:
+            return HttpAnswer(reply.status, reply.headers, await reply.read(self._cap))
+
+
+def _call(method: str, url: str, headers: Mapping[str, str] | None, body: bytes = b"") -> Call:
+    _check_url(url)
+    always = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "Vestibule"}
+    return Call(method, url, {**always, **(headers or {})}, CONNECT_TIMEOUT, body)
+
+
+def _check_url(url: str) -> None:
+    """Raise `FetchRefused` unless it is https, or http to this computer, and has no user and no fragment."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        host, port, parts = "", None, urlsplit("")
+    safe = parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))
+    if not safe or not host or port == 0 or "@" in parts.netloc or "#" in url or not re.fullmatch(r"[!-~]+", url):
+        raise FetchRefused("The address cannot be used: https, or http to this computer only.", detail=f"{url[:200]!r}")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _shown(call: Call) -> str:
+    """For the log: without the query, where an endpoint may carry anything."""
+    return f"{call.method} {call.url.partition('?')[0][:200]!r}"

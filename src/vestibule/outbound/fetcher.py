@@ -1,32 +1,41 @@
 """The guarded GET, for every URL that a stranger can steer (client metadata documents).
 
-The name is resolved once, every answer must be admitted by the guard, and the connection goes to exactly the address
-that was checked: a second look at the DNS would be the attacker's chance. Certificate and Host are checked by name. No
-redirects, no proxies of the environment, no cookies, no compression, 200 only, five seconds and a cap on bytes. Whoever
-wrote the URL gets one message whatever went wrong; the log gets the cause.
+The name is resolved once, every answer must pass the guard, and the connection goes to exactly the address that was
+checked; certificate, SNI and Host are by name. No redirects, no proxies of the environment, no cookies, no
+credentials, no compression; 200 only, five seconds in all, a cap on bytes, a few at once. Whoever wrote the URL gets
+one message whatever went wrong; the log gets the cause.
 """
 
 import asyncio
-from collections.abc import Callable
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import ip_address
+from ipaddress import IPv6Address
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, urlsplit
 
 from vestibule.errors import FetchError, FetchRefused
-from vestibule.outbound.addresses import AddressGuard
-from vestibule.outbound.tls import client_context
+from vestibule.outbound.addresses import Address, AddressGuard
+from vestibule.outbound.resolver import PinnedHost, pin
+from vestibule.outbound.transport import Call, NotConnected, Transports
 from vestibule.ports import FetchedDocument, Resolver
 
-if TYPE_CHECKING:
-    import httpx2
-
-DEADLINE = timedelta(seconds=5)
-CONNECT_TIMEOUT = timedelta(seconds=3)
-CONCURRENT = 10
+DEADLINE = timedelta(seconds=5)  # from the call to the last byte, waiting for a place included
+CONNECT_TIMEOUT = timedelta(seconds=3)  # for TCP and for TLS, or less: see `_connect_timeout`
+TRIED_ADDRESSES = 2
+CONCURRENT = 20
+CONCURRENT_PER_HOST = 2
 
 _MESSAGE = "The document could not be fetched."
+
+# RFC 3986 without anything that two parsers read in two ways: no user, no fragment, ASCII only, whole escapes.
+_CHARACTER = r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})"
+_URL = re.compile(
+    r"https://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::(?P<port>[0-9]{1,5}))?"
+    rf"(?P<target>/{_CHARACTER}*(?:\?(?:{_CHARACTER}|\?)*)?)"
+)
+_DOT_SEGMENT = re.compile(r"[^?]*/(?:\.|%2e){1,2}(?:[/?]|\Z)", re.IGNORECASE)
 
 
 class GuardedFetcher:
@@ -42,95 +51,124 @@ class GuardedFetcher:
     ) -> None:
         self._guard = guard
         self._resolver = resolver
-        self._extra_ca_file = extra_ca_file
+        self._transports = Transports(extra_ca_file)
         self._deadline = deadline
-        self._slots = asyncio.Semaphore(CONCURRENT)
+        self._places = _Places()
 
     async def fetch(self, url: str, *, cap: int) -> FetchedDocument:
-        import httpx2  # lazily: a gateway that fetches nothing need not carry it
-
         try:
-            async with asyncio.timeout(self._deadline.total_seconds()), self._slots:
-                return await self._fetch(url, cap, httpx2.AsyncClient)
+            async with asyncio.timeout(self._deadline.total_seconds()) as deadline:
+                return await self._fetch(url, cap, deadline)
+        except FetchRefused as error:
+            raise FetchRefused(_MESSAGE, detail=f"{url[:200]!r}: {error.message}") from error
+        except FetchError as error:
+            raise FetchError(_MESSAGE, detail=f"{url[:200]!r}: {error.message}") from error
         except TimeoutError as error:
-            raise FetchError(_MESSAGE, detail=f"{url[:200]}: no whole answer within {self._deadline}") from error
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError) as error:
-            raise FetchError(_MESSAGE, detail=f"{url[:200]}: {type(error).__name__} {error}"[:500]) from error
+            raise FetchError(_MESSAGE, detail=f"{url[:200]!r}: no whole answer within {self._deadline}") from error
+        except OSError as error:
+            raise FetchError(_MESSAGE, detail=f"{url[:200]!r}: not resolved: {error}"[:500]) from error
 
-    async def _fetch(self, url: str, cap: int, client_of: Callable[..., "httpx2.AsyncClient"]) -> FetchedDocument:
-        parts = _read_url(url)
-        host, port = parts.hostname or "", parts.port or 443
-        address = await self._address(host, port)
-        pinned = parts._replace(netloc=f"{f'[{address}]' if ':' in address else address}:{port}").geturl()
-        headers = {"Host": parts.netloc, "Accept": "application/json", "Accept-Encoding": "identity"}
-        async with (
-            client_of(
-                verify=client_context(self._extra_ca_file),
-                trust_env=False,
-                follow_redirects=False,
-                timeout=CONNECT_TIMEOUT.total_seconds(),
-            ) as client,
-            client.stream("GET", pinned, headers=headers, extensions={"sni_hostname": host}) as response,
-        ):
-            if response.status_code != 200:
-                raise _refused(url, f"status {response.status_code}")
-            if response.headers.get("content-encoding", "identity") != "identity":
-                raise _refused(url, "a compressed answer")
-            return FetchedDocument(
-                url=url,
-                content_type=response.headers.get("content-type", ""),
-                body=await _read(response, cap, url),
-                headers={name.lower(): value for name, value in response.headers.items()},
-            )
+    async def _fetch(self, url: str, cap: int, deadline: asyncio.Timeout) -> FetchedDocument:
+        asked = _read_url(url)
+        async with self._places.one_for(asked.host):
+            host = await pin(asked.host, asked.port, guard=self._guard, resolver=self._resolver)
+            *others, last = _to_try(host.addresses)
+            connect_timeout = _connect_timeout(deadline, len(others) + 1)
+            for address in others:
+                with suppress(NotConnected):
+                    return await self._fetch_from(address, asked, host, cap, connect_timeout)
+            return await self._fetch_from(last, asked, host, cap, connect_timeout)
 
-    async def _address(self, host: str, port: int) -> str:
-        """One address, after all of them have passed: a name with one private address is not half public."""
-        addresses = await self._resolver(host, port)
-        if not addresses:
-            raise _refused(host, "no address")
-        for address in addresses:
-            if not self._guard.admits(address):
-                raise _refused(host, f"special-use address {address}")
-        return addresses[0]
-
-
-def _read_url(url: str) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise _refused(url, "not a URL") from error
-    host = parts.hostname or ""
-    if parts.scheme != "https" or not host or "@" in parts.netloc or parts.fragment or port == 0:
-        raise _refused(url, "not a plain https URL")
-    if not url.isascii() or not url.isprintable() or "%" in parts.netloc or "\\" in url:
-        raise _refused(url, "characters that are read in more than one way")
-    if _looks_numeric(host):
-        raise _refused(url, "a number that some resolvers read as an address")
-    return parts
+    async def _fetch_from(
+        self, address: Address, asked: "_Asked", host: PinnedHost, cap: int, connect_timeout: timedelta
+    ) -> FetchedDocument:
+        """Over a connection of its own: one that was verified for one name never serves another name."""
+        call = Call(
+            "GET",
+            f"https://{_literal(address)}:{asked.port}/",
+            headers={
+                "Host": asked.authority(host.name),
+                "Accept": "application/json",
+                "Accept-Encoding": "identity",
+                "User-Agent": "Vestibule",
+                "Connection": "close",
+            },
+            target=asked.target,
+            server_name=host.name,
+            connect_timeout=connect_timeout,
+        )
+        pool = await self._transports.open(connections=1)
+        try:
+            async with pool.answer(call) as reply:
+                if reply.status != 200:
+                    raise FetchRefused(f"status {reply.status}")
+                body = await reply.read(cap)
+                return FetchedDocument(asked.url, reply.headers.get("content-type", ""), body, reply.headers)
+        finally:
+            await pool.close()
 
 
-def _looks_numeric(host: str) -> bool:
-    """127.1, 0x7f000001, 2130706433, 0177.0.0.1: addresses to inet_aton, names to others."""
-    try:
-        ip_address(host)
-    except ValueError:
-        last = host.rstrip(".").rpartition(".")[2]
-        return last.isdigit() or last.lower().startswith("0x")
-    return False
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A URL that has one reading."""
+
+    url: str
+    host: str  # in lower case; an IPv6 address in its brackets
+    port: int
+    target: str  # path and query, to the letter
+
+    def authority(self, name: str) -> str:
+        """The Host header, by the canonical name."""
+        shown = f"[{name}]" if ":" in name else name
+        return shown if self.port == 443 else f"{shown}:{self.port}"
 
 
-async def _read(response: "httpx2.Response", cap: int, url: str) -> bytes:
-    length = response.headers.get("content-length", "0")
-    if not length.isdigit() or int(length) > cap:
-        raise _refused(url, f"longer than {cap} bytes")
-    body = bytearray()
-    async for chunk in response.aiter_raw():
-        body += chunk
-        if len(body) > cap:
-            raise _refused(url, f"longer than {cap} bytes")
-    return bytes(body)
+def _read_url(url: str) -> _Asked:
+    found = _URL.fullmatch(url)
+    if found is None or _DOT_SEGMENT.match(found["target"]):
+        raise FetchRefused("not a plain https URL")
+    port = int(found["port"] or 443)
+    if not 0 < port < 65536:
+        raise FetchRefused("not a port")
+    return _Asked(url, found["host"].lower(), port, found["target"])
 
 
-def _refused(url: str, detail: str) -> FetchRefused:
-    return FetchRefused(_MESSAGE, detail=f"{url[:200]}: {detail}")
+def _to_try(addresses: tuple[Address, ...]) -> list[Address]:
+    """The first address and one more: of the other family if there is one, because a host may lack a family."""
+    first, *rest = addresses
+    other_family = [address for address in rest if address.version != first.version]
+    return [first, *(other_family or rest)][:TRIED_ADDRESSES]
+
+
+def _connect_timeout(deadline: asyncio.Timeout, tried: int) -> timedelta:
+    """So short that connecting ends by itself before the deadline ends it, whichever step of it is slow.
+
+    httpcore2 leaves a connection open that is cancelled in its TLS handshake.
+    """
+    left = (deadline.when() or 0) - asyncio.get_running_loop().time()
+    return min(CONNECT_TIMEOUT, timedelta(seconds=max(0.9 * left, 0)) / (2 * tried))
+
+
+def _literal(address: Address) -> str:
+    return f"[{address}]" if isinstance(address, IPv6Address) else str(address)
+
+
+class _Places:
+    """How many fetches run at once: in all, and for one host. Waiting is bounded by each fetch's own deadline."""
+
+    def __init__(self) -> None:
+        self._all = asyncio.Semaphore(CONCURRENT)
+        self._hosts: dict[str, tuple[asyncio.Semaphore, int]] = {}  # and how many hold a place or want one
+
+    @asynccontextmanager
+    async def one_for(self, host: str) -> AsyncIterator[None]:
+        places, users = self._hosts.get(host, (asyncio.Semaphore(CONCURRENT_PER_HOST), 0))
+        self._hosts[host] = places, users + 1
+        try:
+            # The host's first: who waits for a slow host must not hold a place that others could use.
+            async with places, self._all:
+                yield
+        finally:
+            places, users = self._hosts.pop(host)
+            if users > 1:
+                self._hosts[host] = places, users - 1

@@ -7,10 +7,18 @@ class FrozenClock:
     """Usable wherever a `ports.Clock` is wanted."""
 
     def __init__(self, start: datetime | None = None) -> None:
+        """`start`: aware; by default the present second, so that what others date by their own clock still fits."""
         self._now = start or datetime.now(UTC).replace(microsecond=0)
+        if self._now.tzinfo is None:
+            raise ValueError("a clock tells its time zone")
 
     def __call__(self) -> datetime:
         return self._now
 
-    def advance(self, seconds: float) -> None:
-        self._now += timedelta(seconds=seconds)
+    def now(self) -> datetime:
+        return self._now
+
+    def advance(self, by: float | timedelta) -> datetime:
+        """Move by seconds or a timedelta, and tell the new time."""
+        self._now += by if isinstance(by, timedelta) else timedelta(seconds=by)
+        return self._now
