@@ -106,6 +106,13 @@ async def test_metadata_that_is_refused(vector: str, door: Door, extra: dict[str
     assert error["error"] in ("invalid_client_metadata", "invalid_redirect_uri")
 
 
+async def test_a_grant_type_that_is_not_here_is_left_out_of_the_answer(door: Door) -> None:
+    device = "urn:ietf:params:oauth:grant-type:device_code"
+    status, client = await post(door, {"redirect_uris": [HTTPS], "grant_types": ["authorization_code", device]})
+    assert status == 201
+    assert client["grant_types"] == ["authorization_code", "refresh_token"]
+
+
 @vector("DCR-017")
 async def test_a_hostile_name_is_inert_on_the_consent_page(vector: str, door: Door) -> None:
     name = "<script>x</script>\u202eevil\u0000\x1b[31m"

@@ -85,9 +85,15 @@ def _redirect_uris(metadata: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _grant_types(metadata: Mapping[str, Any]) -> tuple[str, ...]:
-    types = _strings(metadata, "grant_types") or ("authorization_code",)
-    if unknown := [name for name in types if name not in GRANT_TYPES]:
-        raise InvalidClientMetadata(f"The grant type {unknown[0][:100]!r} is not supported.")
+    """Those that were asked for and are there: the answer tells the client what it got (RFC 7591 §3.2.1).
+
+    VS Code asks for the device grant beside the code grant, and works without it. A client that asks for nothing that
+    is here is refused instead.
+    """
+    asked = _strings(metadata, "grant_types") or ("authorization_code",)
+    types = tuple(name for name in asked if name in GRANT_TYPES)
+    if not types:
+        raise InvalidClientMetadata(f"The grant type {asked[0][:100]!r} is not supported.")
     # Every client of the code grant gets refresh tokens: MCP clients expect them and many forget to ask.
     return tuple(dict.fromkeys((*types, *GRANT_TYPES))) if "authorization_code" in types else types
 
