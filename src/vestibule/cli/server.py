@@ -4,7 +4,8 @@ import os
 import signal
 import sys
 import threading
-from typing import Annotated
+from collections.abc import Coroutine
+from typing import Annotated, Any
 
 import typer
 
@@ -28,7 +29,7 @@ def demo(
     """A sample server: tools, resources, prompts, progress, elicitation. It knows nothing of sign-in."""
     import asyncio
 
-    from vestibule.errors import StartError
+    from vestibule.cli.running import Stopping
     from vestibule.servers.demo import serve_http, serve_stdio
 
     if stdio and http is not None:
@@ -38,8 +39,24 @@ def demo(
         return
     if until_eof:
         threading.Thread(target=_stop_at_eof, daemon=True).start()
+    with Stopping() as stopping:
+
+        def ready(url: str) -> None:
+            stopping.serving = True
+            if not until_eof:
+                print(f"The sample server listens at {url}", file=sys.stderr, flush=True)
+
+        _serve(serve_http(host="127.0.0.1", port=http, ready=ready), http)
+    raise typer.Exit(stopping.exit_code)
+
+
+def _serve(work: Coroutine[Any, Any, None], http: int) -> None:
+    import asyncio
+
+    from vestibule.errors import StartError
+
     try:
-        asyncio.run(serve_http(host="127.0.0.1", port=http))
+        asyncio.run(work)
     except OSError as error:
         raise StartError(
             f"Cannot listen on 127.0.0.1:{http}: {error.strerror or error}.",
