@@ -336,3 +336,10 @@ class StoreUnavailable(Unavailable):
 
 class IdentityProviderUnavailable(Unavailable):
     code = "IDENTITY_PROVIDER_UNAVAILABLE"
+
+
+class ProviderSignInNeeded(Refusal):
+    """The identity provider wants to see the person again before it gives us a token in their name."""
+
+    code = "PROVIDER_SIGN_IN_NEEDED"
+    status = 403

@@ -21,12 +21,13 @@ from vestibule.model import (
     ConsentKey,
     Grant,
     GrantId,
-    Identity,
     Principal,
+    ProviderTokens,
     RefreshToken,
     Resource,
     Revocation,
     Session,
+    SignedIn,
     SignIn,
     TokenDigest,
     Upstream,
@@ -296,12 +297,22 @@ class IdentityProvider(Protocol):
     async def begin(self, request: SignInRequest) -> str:
         """The URL to send the browser to. Raises `IdentityProviderUnavailable`."""
 
-    async def finish(self, answer: Mapping[str, str], request: SignInRequest) -> Identity:
-        """The identity behind the callback's query, after every check the protocol has.
+    async def finish(self, answer: Mapping[str, str], request: SignInRequest) -> SignedIn:
+        """The identity behind the callback's query, after every check the protocol has, and the provider's tokens.
 
         Raises `PageError` (the answer is not acceptable; nobody is signed in), `AccessDenied` (the person or the
         provider said no) or `IdentityProviderUnavailable`.
         """
+
+    async def refresh(self, tokens: ProviderTokens) -> ProviderTokens:
+        """Newer tokens; what the answer leaves out is kept from the old ones.
+
+        Raises `ProviderSignInNeeded` when only the person can help (the refresh token has ended, or there is none), and
+        `IdentityProviderUnavailable` when another try may: then the old refresh token is still good.
+        """
+
+    async def revoke(self, tokens: ProviderTokens) -> None:
+        """Tell the provider that we need them no more, where it has a way to be told. Never raises: best effort."""
 
     async def ping(self) -> None:
         """Raises `IdentityProviderUnavailable` when it cannot be reached."""

@@ -11,7 +11,7 @@ from vestibule.authorization_server.consent import VERIFIER_PURPOSE
 from vestibule.authorization_server.replies import Browser, Context, Redirect
 from vestibule.authorization_server.server import AuthorizationServer
 from vestibule.errors import AccessDenied, PageError
-from vestibule.model import DEFAULT_TENANT, AuthorizationRequest, Identity, SignIn, digest
+from vestibule.model import DEFAULT_TENANT, AuthorizationRequest, Identity, SignedIn, SignIn, digest
 from vestibule.ports import SignInRequest
 from vestibule.protocol.authorize import error_response
 from vestibule.protocol.parameters import Parameters
@@ -27,7 +27,7 @@ async def callback(
     _check_provider(provider_name, sign_in, server)
     _check_browser(browser, sign_in)
     try:
-        identity = await _identify(query, request, sign_in, server)
+        signed_in = await _identify(query, request, sign_in, server)
     except AccessDenied as error:
         await _record(request, server, context, reason=error.detail)
         url = error_response(request.redirect_uri, error, state=request.client_state, issuer=server.settings.issuer)
@@ -35,7 +35,7 @@ async def callback(
     except PageError as error:
         await _record(request, server, context, reason=error.detail)
         raise
-    return await _welcome(identity, request, browser, server, context)
+    return await _welcome(signed_in.identity, request, browser, server, context)
 
 
 async def _redeem_state(query: Parameters, server: AuthorizationServer) -> tuple[AuthorizationRequest, SignIn]:
@@ -67,7 +67,7 @@ def _check_browser(browser: Browser, sign_in: SignIn) -> None:
 
 async def _identify(
     query: Parameters, request: AuthorizationRequest, sign_in: SignIn, server: AuthorizationServer
-) -> Identity:
+) -> SignedIn:
     state = query.get("state")
     verifier = server.sealer.open(VERIFIER_PURPOSE, sign_in.sealed_verifier, digest(state))
     if verifier is None:

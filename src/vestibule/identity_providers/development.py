@@ -14,8 +14,8 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from vestibule.errors import PageError
-from vestibule.model import Identity, digest
+from vestibule.errors import PageError, ProviderSignInNeeded
+from vestibule.model import Identity, ProviderTokens, SignedIn, digest
 from vestibule.ports import Clock, Sealer, SignInRequest
 from vestibule.protocol.registration import clean_name
 
@@ -89,7 +89,7 @@ class DevelopmentProvider:
         query = urlencode({"code": base64.urlsafe_b64encode(sealed).decode(), "state": state})
         return f"{self._public_url}/callback/{self.name}?{query}"
 
-    async def finish(self, answer: Mapping[str, str], request: SignInRequest) -> Identity:
+    async def finish(self, answer: Mapping[str, str], request: SignInRequest) -> SignedIn:
         try:
             sealed = base64.b64decode(answer.get("code", ""), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError):
@@ -100,13 +100,20 @@ class DevelopmentProvider:
         code = msgspec.json.decode(opened, type=_Code)
         if self._clock().timestamp() > code.expires_at:
             raise self._refused("the code has expired")
-        return Identity(
+        identity = Identity(
             issuer=f"{self._public_url}/development",
             subject=code.login,
             provider=self.name,
             name=code.name,
             email=code.email,
         )
+        return SignedIn(identity)
+
+    async def refresh(self, tokens: ProviderTokens) -> ProviderTokens:
+        raise ProviderSignInNeeded("The development sign-in gives no tokens.", action="Use a real identity provider.")
+
+    async def revoke(self, tokens: ProviderTokens) -> None:
+        """It gives none."""
 
     async def ping(self) -> None:
         """It is in this process."""

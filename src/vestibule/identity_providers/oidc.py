@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from vestibule.errors import AccessDenied, FetchError, IdentityProviderUnavailable, PageError
-from vestibule.model import Identity, Secret
+from vestibule.errors import AccessDenied, FetchError, IdentityProviderUnavailable, PageError, ProviderSignInNeeded
+from vestibule.model import Identity, ProviderTokens, Secret, SignedIn
 from vestibule.oauth_client.authorization_code import (
     AnswerError,
     TokenAnswer,
@@ -82,7 +82,7 @@ class OidcProvider:
             extra=extra,
         )
 
-    async def finish(self, answer: Mapping[str, str], request: SignInRequest) -> Identity:
+    async def finish(self, answer: Mapping[str, str], request: SignInRequest) -> SignedIn:
         metadata = await self._discover()
         self._check_answer(answer, metadata)
         tokens = await self._redeem(answer["code"], request, metadata)
@@ -98,7 +98,13 @@ class OidcProvider:
             )
         except jwt.JwtError as error:
             raise self._not_acceptable(str(error)) from error
-        return self._identity(claims)
+        return SignedIn(self._identity(claims), ProviderTokens(self.name, tokens.access_token, tokens.refresh_token))
+
+    async def refresh(self, tokens: ProviderTokens) -> ProviderTokens:
+        raise ProviderSignInNeeded(f"{self.title} wants to see you again.", action="Sign in again.")
+
+    async def revoke(self, tokens: ProviderTokens) -> None:
+        """Not yet."""
 
     async def ping(self) -> None:
         await self._discover()

@@ -17,7 +17,15 @@ from vestibule.model.authorization import (
 )
 from vestibule.model.client import AuthMethod, Client, ClientId, ClientOrigin
 from vestibule.model.era import HANDSHAKE_VERSIONS, Era
-from vestibule.model.identity import DEFAULT_TENANT, Identity, Principal, Session, TenantId
+from vestibule.model.identity import (
+    DEFAULT_TENANT,
+    Identity,
+    Principal,
+    ProviderTokens,
+    Session,
+    SignedIn,
+    TenantId,
+)
 from vestibule.model.secret import Secret, TokenDigest, digest
 from vestibule.model.upstream import Resource, StaticCredential, Timeouts, Upstream
 
@@ -40,6 +48,7 @@ __all__ = [
     "Identity",
     "Outcome",
     "Principal",
+    "ProviderTokens",
     "RefreshToken",
     "RequestState",
     "Resource",
@@ -48,6 +57,7 @@ __all__ = [
     "Secret",
     "Session",
     "SignIn",
+    "SignedIn",
     "StaticCredential",
     "TenantId",
     "Timeouts",

@@ -21,12 +21,32 @@ class Identity:
     provider: str  # the provider's name in the configuration
     name: str = ""
     email: str = ""  # for display; empty unless the provider says it is verified
+    roles: frozenset[str] = frozenset()  # what its claims map to, by the configuration
     claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def user(self) -> str:
         """The stable name of this person in our records: provider and subject."""
         return f"{self.provider}:{self.subject}"
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderTokens:
+    """What a provider gave us for a person: ours to keep sealed, never a client's to see."""
+
+    provider: str
+    access_token: str = field(repr=False)
+    refresh_token: str = field(default="", repr=False)  # GitHub gives none
+    expires_at: datetime | None = None  # UTC; of the access token; None: it does not expire
+    scopes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """What a finished sign-in at a provider brings."""
+
+    identity: Identity
+    tokens: ProviderTokens | None = None
 
 
 @dataclass(frozen=True, slots=True)
