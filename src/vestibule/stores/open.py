@@ -21,7 +21,7 @@ from vestibule.stores.migrations import VERSION_TABLE
 from vestibule.stores.sql import SqlStore
 from vestibule.stores.sqlite_file import prepare_file
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Every revision that this program knows, oldest first. A test compares them with Alembic's."""
 
 OLDEST_SQLITE = (3, 35)  # RETURNING
