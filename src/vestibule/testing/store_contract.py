@@ -502,7 +502,9 @@ class HousekeepingContract:
         await store.revocations.announce(revocation)
         grant, token = await refreshable(store)
         assert await store.housekeeping.sweep(now=NOW) == 0
-        assert await store.housekeeping.sweep(now=NOW + timedelta(days=31)) == 5  # and the grant that is left with nothing
+        assert (
+            await store.housekeeping.sweep(now=NOW + timedelta(days=31)) == 5
+        )  # and the grant that is left with nothing
         assert await store.requests.get(request.request_id, now=NOW) is None
         assert await store.sessions.get(session.digest, now=NOW) is None
         assert await store.revocations.since(NOW - SECOND, now=NOW) == []
