@@ -335,6 +335,9 @@ class Authenticator(Protocol):
 
 
 class SigningKeys(Protocol):
+    def sign_jwt(self, typ: str, claims: Mapping[str, Any]) -> str:
+        """A JWT with ES256 under the newest key, whose `kid` the JWK Set has."""
+
     def public_jwks(self) -> Mapping[str, Any]:
         """RFC 7517 JWK Set with public members only."""
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from vestibule.errors import OAuthError
+from vestibule.errors import InvalidDpopProof
 from vestibule.protocol.jwt import ASYMMETRIC_ALGORITHMS, JwtError, verify_with_own_key
 from vestibule.protocol.times import LEEWAY, number
 
@@ -23,22 +23,6 @@ LIFETIME = 60  # seconds a proof may be old
 NONCE_LIFETIME = 300  # seconds; the one before is accepted too
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
-
-
-class InvalidDpopProof(OAuthError):
-    """RFC 9449 §5, §7.1."""
-
-    error = "invalid_dpop_proof"
-
-
-class UseDpopNonce(OAuthError):
-    """RFC 9449 §8: the client takes the nonce of the DPoP-Nonce header and tries again."""
-
-    error = "use_dpop_nonce"
-
-    def __init__(self, nonce: str) -> None:
-        super().__init__("The DPoP proof needs the nonce of the DPoP-Nonce header.", action="Try again with it.")
-        self.nonce = nonce
 
 
 @dataclass(frozen=True, slots=True)
