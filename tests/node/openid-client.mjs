@@ -236,6 +236,10 @@ while (ready) {
   step = await next();
   if (step === undefined) break;
   const done = await attempt('result', () => steps[step.do](step));
-  if (!done && job.steps) break;
+  if (!done && job.steps) {
+    process.exitCode = 1;
+    break;
+  }
 }
+if (!ready) process.exitCode = 1;
 process.stdin.destroy();

@@ -45,16 +45,30 @@ class Request:
 
 
 class Refused(Exception):
-    """The server refused, or openid-client refuses to believe what the server said."""
+    """The server said no, in one of the forms that OAuth has for it."""
 
     def __init__(self, told: Json) -> None:
-        super().__init__(" ".join(str(told[name]) for name in ("message", "cause", "error_description") if told[name]))
-        self.name: str = told["name"]
-        self.code: str | None = told["code"]  # openid-client's
-        self.status: int | None = told["status"]
-        self.error: str | None = told["error"]  # the RFC's
-        self.error_description: str | None = told["error_description"]
-        self.challenges: list[Json] = told["challenges"] or []  # of WWW-Authenticate
+        super().__init__(_summary(told))
+        self.status: int | None = told.get("status")  # None in an authorization response
+        self.error: str | None = told.get("error")  # None in a challenge
+        self.error_description: str | None = told.get("error_description")
+        self.challenges: list[Json] = told.get("challenges") or []  # of WWW-Authenticate
+
+
+class Broken(Exception):
+    """Not the server's refusal: no connection, no such endpoint, or an answer that openid-client does not believe."""
+
+    def __init__(self, told: Json) -> None:
+        super().__init__(_summary(told))
+        self.code: str | None = told.get("code")  # openid-client's
+
+
+# Apart from all else that may go wrong, so that a test which expects a refusal does not pass for want of a server.
+_REFUSALS = {"ResponseBodyError", "AuthorizationResponseError", "WWWAuthenticateChallengeError"}
+
+
+def _summary(told: Json) -> str:
+    return ": ".join(str(told[name]) for name in ("name", "message", "cause", "error_description") if told.get(name))
 
 
 @dataclass
@@ -73,10 +87,19 @@ class OpenidClient:
     """Those of the last step."""
 
     async def do(self, name: str, **step: Any) -> Json:
-        """Raises: Refused."""
-        if self._clock is not None:
-            step.setdefault("clock_skew_seconds", round((self._clock() - datetime.now(UTC)).total_seconds()))
-        await self._tell({"do": name, **step})
+        """Take a step, given by its name and what else it has.
+
+        Raises: Refused, Broken.
+        """
+        return await self.take({"do": name, **step})
+
+    async def take(self, step: Json) -> Json:
+        """Take a step. What it signs is dated by the clock as it is when the step begins.
+
+        Raises: Refused, Broken.
+        """
+        skew = 0.0 if self._clock is None else (self._clock() - datetime.now(UTC)).total_seconds()
+        await self._tell({"clock_skew_seconds": round(skew), **step})
         return await self._outcome("result")
 
     async def _start(self, job: Json) -> None:
@@ -102,7 +125,8 @@ class OpenidClient:
                 continue
             self.requests = [Request(**request) for request in said["requests"]]
             if "error" in said:
-                raise Refused(dict.fromkeys(_TOLD) | said["error"])
+                told: Json = said["error"]
+                raise Refused(told) if told["name"] in _REFUSALS else Broken(told)
             outcome: Json = said[name]
             return outcome
 
@@ -121,9 +145,6 @@ class OpenidClient:
                 raise AssertionError(event)
 
 
-_TOLD = ("name", "message", "code", "status", "error", "error_description", "challenges", "cause")
-
-
 @asynccontextmanager
 async def openid_client(
     issuer: str,
@@ -136,7 +157,7 @@ async def openid_client(
 ) -> AsyncIterator[OpenidClient]:
     """A client of `issuer`. `clock`: the server's, when it does not show the present time.
 
-    Raises: Refused, when discovery or registration fails.
+    Raises: Refused, Broken, when discovery or registration fails.
     """
     process = await asyncio.create_subprocess_exec(
         node(),
@@ -164,9 +185,7 @@ async def run_steps(
 ) -> list[Json]:
     """All of a flow that wants nothing in between; what each step gave."""
     async with openid_client(issuer, client, person, **options) as driver:
-        return [
-            await driver.do(**{"name": step["do"], **{k: v for k, v in step.items() if k != "do"}}) for step in steps
-        ]
+        return [await driver.take(step) for step in steps]
 
 
 def es256_key(kid: str = "k1") -> tuple[Json, Json]:

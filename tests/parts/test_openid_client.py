@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from tests.parts.identity_provider import OidcProvider, oidc_provider
-from tests.parts.openid_client import Json, OpenidClient, Person, Refused, es256_key, openid_client, run_steps
+from tests.parts.openid_client import Broken, Json, OpenidClient, Person, Refused, es256_key, openid_client, run_steps
 from tests.parts.processes import free_port
 
 pytestmark = pytest.mark.slow
@@ -273,6 +273,27 @@ async def test_a_client_that_registers_itself(ada: Ada) -> None:
     async with openid_client(ada.provider.issuer, {"register": metadata}, ada.person) as driver:
         assert driver.client["client_id"]
         assert await driver.do("authorize", redirect_uri=REDIRECT, parameters={"scope": "openid"})
+
+
+async def test_a_server_that_is_not_there_has_refused_nothing(provider: OidcProvider) -> None:
+    with pytest.raises(Broken):
+        async with openid_client(f"http://127.0.0.1:{free_port()}", PUBLIC):
+            pass
+    async with openid_client(provider.issuer, PUBLIC, discovery="oidc") as driver:
+        with pytest.raises(Broken):
+            await driver.do("no such step")
+
+
+async def test_an_answer_that_names_another_issuer_is_not_believed(ada: Ada) -> None:
+    async def confuse(url: str) -> str:
+        back = httpx2.URL(await ada.open(url))
+        return str(back.copy_set_param("iss", "https://attacker.example"))
+
+    async with openid_client(ada.provider.issuer, PUBLIC, Person(open=confuse)) as driver:
+        with pytest.raises(Broken) as broken:
+            await driver.do("authorize", redirect_uri=REDIRECT, parameters={"scope": "openid"})
+        assert driver.requests == []
+    assert broken.value.code == "OAUTH_INVALID_RESPONSE"
 
 
 async def test_what_the_person_refused(ada: Ada) -> None:
