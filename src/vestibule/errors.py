@@ -233,6 +233,18 @@ class PageError(VestibuleError):
         self.error = error
 
 
+class SignInFirst(PageError):
+    """A page that is about a person, and nobody is signed in in this browser."""
+
+    def __init__(self, message: str, *, action: str = "") -> None:
+        super().__init__(message, action=action, status=401, error="login_required")
+
+
+class NotFoundPage(PageError):
+    def __init__(self, message: str, *, action: str = "") -> None:
+        super().__init__(message, action=action, status=404, error="not_found")
+
+
 # --- the resource server and the gateway ----------------------------------------------------------------------------
 
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Protocol, TypeAlias
 
 from vestibule.model import (
+    AccessToken,
     AuditEvent,
     AuthorizationCode,
     AuthorizationRequest,
@@ -26,6 +27,7 @@ from vestibule.model import (
     GrantId,
     KeptTokens,
     Principal,
+    Proof,
     ProviderTokens,
     PushedRequest,
     RefreshToken,
@@ -60,6 +62,9 @@ class ClientStore(Protocol):
     async def add(self, client: Client) -> None: ...
 
     async def get(self, client_id: ClientId) -> Client | None: ...
+
+    async def remember(self, client: Client) -> None:
+        """Add, or replace what was known of it; when it was first known and last used stays."""
 
     async def list_all(self, *, limit: int = 1000) -> Sequence[Client]:
         """The last registered first."""
@@ -104,6 +109,9 @@ class PushedRequestStore(Protocol):
 
 class DeviceRequestStore(Protocol):
     async def add(self, request: DeviceRequest) -> None: ...
+
+    async def get(self, digest: TokenDigest, *, now: datetime) -> DeviceRequest | None:
+        """The pending request of this device code."""
 
     async def find(self, user_code: str, *, now: datetime) -> DeviceRequest | None:
         """The pending request of this user code."""
@@ -358,8 +366,54 @@ class Doorkeeper(Protocol):
     async def admit(self, authorization: bytes | None, resource: Resource, now: float) -> Principal:
         """Verify the header's token for this resource. `now`: seconds since the epoch."""
 
+    def check_proof(
+        self, principal: Principal, authorization: bytes, proofs: Sequence[str], *, method: str, url: str
+    ) -> None:
+        """For a principal whose token is bound to a key: raise `InvalidProof` unless this request proves it.
+
+        `proofs`: the values of its DPoP headers. Nothing happens for a bearer token.
+        """
+
     def on_revoked(self, listener: Callable[[Callable[[Principal], bool]], None]) -> None:
         """`listener` is called with a predicate whenever principals stop being welcome, to end their streams."""
+
+
+class ProofChecker(Protocol):
+    """Whether a request holds the key that its token is for (RFC 9449)."""
+
+    def check(self, proofs: Sequence[str], *, method: str, url: str, access_token: str | None = None) -> Proof:
+        """The proof, new to this replica and with a nonce of ours.
+
+        Raises `InvalidDpopProof`, or `UseDpopNonce` with the nonce to use.
+        """
+
+    def nonce(self) -> str:
+        """The one to use next; good for five minutes at least, on every replica."""
+
+
+class ProviderTokenKeeper(Protocol):
+    """The tokens that identity providers gave us for people: kept sealed, refreshed once for all who wait."""
+
+    async def keep(self, tokens: ProviderTokens, tenant: TenantId, user: str) -> str:
+        """The id to find them by."""
+
+    async def get(self, tokens_id: str) -> ProviderTokens:
+        """Tokens that are good for another minute at least, refreshed if need be.
+
+        Raises `ProviderSignInNeeded`, or `IdentityProviderUnavailable`.
+        """
+
+    async def drop(self, tokens_id: str) -> None:
+        """Forget them if no session and no grant needs them any more, and tell the provider. Never raises for its
+        sake."""
+
+
+class TokenReader(Protocol):
+    def read(self, token: str, now: float) -> AccessToken:
+        """What an access token of ours says, for whichever resource, if it is alive and not revoked.
+
+        Raises a `Refusal`. `now`: seconds since the epoch.
+        """
 
 
 class Permission(Protocol):

@@ -33,6 +33,7 @@ from vestibule.model.identity import (
     SignedIn,
     TenantId,
 )
+from vestibule.model.proof import Proof
 from vestibule.model.secret import Secret, TokenDigest, digest
 from vestibule.model.upstream import Resource, StaticCredential, Timeouts, Upstream
 
@@ -60,6 +61,7 @@ __all__ = [
     "KeptTokens",
     "Outcome",
     "Principal",
+    "Proof",
     "ProviderTokens",
     "Purpose",
     "PushedRequest",

@@ -16,7 +16,7 @@ from vestibule.protocol.resource import is_same_resource
 
 PREFIX = "vat_"
 PURPOSE = "access-token"
-MAX_LENGTH = 8192
+MAX_LENGTH = 8192  # characters
 
 
 class _Claims(msgspec.Struct, array_like=True, frozen=True):

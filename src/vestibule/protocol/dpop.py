@@ -8,36 +8,20 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from vestibule.errors import InvalidDpopProof
+from vestibule.model import Proof
 from vestibule.protocol.jwt import ASYMMETRIC_ALGORITHMS, JwtError, verify_with_own_key
 from vestibule.protocol.times import LEEWAY, number
 
-ALGORITHMS = tuple(name for name in ASYMMETRIC_ALGORITHMS if name != "EdDSA")  # RFC 9864: Ed25519 is its name
-ACCEPTED = (*ALGORITHMS, "EdDSA")
+ALGORITHMS = tuple(ASYMMETRIC_ALGORITHMS)
 MAX_PROOF = 8192
 MAX_JTI = 255
 LIFETIME = 60  # seconds a proof may be old
 NONCE_LIFETIME = 300  # seconds; the one before is accepted too
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """A proof that says what it must. Not yet known: whether it was seen before, and whether its nonce is ours."""
-
-    thumbprint: str  # of its key, RFC 7638 with SHA-256
-    jti: str
-    issued_at: int  # seconds since the epoch
-    nonce: str = field(default="", repr=False)
-
-    @property
-    def digest(self) -> bytes:
-        """What is remembered of it."""
-        return hashlib.sha256(f"{self.thumbprint}\n{self.jti}".encode()).digest()
 
 
 def check_proof(proofs: Sequence[str], *, method: str, url: str, now: float, access_token: str | None = None) -> Proof:
@@ -47,7 +31,7 @@ def check_proof(proofs: Sequence[str], *, method: str, url: str, now: float, acc
     if len(proofs[0]) > MAX_PROOF:
         raise InvalidDpopProof("The DPoP proof is too long.")
     try:
-        _, claims, thumbprint = verify_with_own_key(proofs[0], typ="dpop+jwt", algorithms=ACCEPTED)
+        _, claims, thumbprint = verify_with_own_key(proofs[0], typ="dpop+jwt", algorithms=ALGORITHMS)
     except JwtError as error:
         raise InvalidDpopProof("The DPoP proof cannot be accepted.", detail=str(error)) from error
     jti, issued_at, nonce = claims.get("jti"), number(claims, "iat"), claims.get("nonce", "")
@@ -69,11 +53,6 @@ def check_proof(proofs: Sequence[str], *, method: str, url: str, now: float, acc
 def remembered_until(proof: Proof) -> int:
     """Until when a replay of it would pass the check of its time. Seconds since the epoch."""
     return proof.issued_at + LIFETIME + 2 * LEEWAY
-
-
-def is_thumbprint(text: str) -> bool:
-    """Whether this may be a `dpop_jkt`: base64url of a SHA-256."""
-    return len(text) == 43 and all(char.isascii() and (char.isalnum() or char in "-_") for char in text)
 
 
 def _is_hash_of(ath: object, access_token: str) -> bool:

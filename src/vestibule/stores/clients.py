@@ -22,6 +22,14 @@ class SqlClientStore:
         async with self._database.write() as connection:
             await connection.execute(insert(clients).values(_row(client)))
 
+    async def remember(self, client: Client) -> None:
+        row = _row(client)
+        kept = {"client_id", "registered_at", "last_used_at"}
+        said = {name: value for name, value in row.items() if name not in kept}
+        insert = self._database.insert(clients).values(row)
+        async with self._database.write() as connection:
+            await connection.execute(insert.on_conflict_do_update(index_elements=[clients.c.client_id], set_=said))
+
     async def get(self, client_id: ClientId) -> Client | None:
         async with self._database.read() as connection:
             row = (await connection.execute(select(clients).where(clients.c.client_id == client_id))).one_or_none()

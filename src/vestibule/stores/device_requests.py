@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import ColumnElement, Row, insert, select, update
 
 from vestibule.model import DeviceRequest, DeviceState, GrantId, TokenDigest
 from vestibule.stores.engine import Database
@@ -23,11 +23,15 @@ class SqlDeviceRequestStore:
         async with self._database.write() as connection:
             await connection.execute(insert(device_requests).values(row))
 
+    async def get(self, digest: TokenDigest, *, now: datetime) -> DeviceRequest | None:
+        return await self._pending(device_requests.c.digest == digest, now)
+
     async def find(self, user_code: str, *, now: datetime) -> DeviceRequest | None:
+        return await self._pending(device_requests.c.user_code == user_code, now)
+
+    async def _pending(self, which: ColumnElement[bool], now: datetime) -> DeviceRequest | None:
         table = device_requests
-        query = select(table).where(
-            table.c.user_code == user_code, table.c.state == DeviceState.PENDING, table.c.expires_at > now
-        )
+        query = select(table).where(which, table.c.state == DeviceState.PENDING, table.c.expires_at > now)
         async with self._database.read() as connection:
             row = (await connection.execute(query)).one_or_none()
         return None if row is None else _request(row)
