@@ -131,7 +131,7 @@ class House:
         """Raises `StartError`."""
         ring = make_key_ring(configuration, clock, entropy)
         try:
-            store = await open_store(configuration.store)
+            store = await open_store(configuration.store, apart=True)
         except StoreUnavailable as error:
             raise StartError(
                 "The store cannot be reached.", action="Check store in the configuration.", detail=error.detail
