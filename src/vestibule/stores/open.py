@@ -34,7 +34,7 @@ async def open_store(address: str, *, migrate: bool = True, apart: bool = False)
     """The store at this address, at this program's revision. Raises `StartError`.
 
     `address`: as in `vestibule.stores.address`. Without `migrate`, an older store is refused too. `apart`: what has to
-    be migrated is migrated in a process of its own, which keeps this one small and takes half a second longer.
+    be migrated is migrated in a process of its own, which keeps this one small and takes a second or two longer.
     """
     url = read_address(address)
     folder = None

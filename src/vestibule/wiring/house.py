@@ -68,11 +68,16 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-async def serve(configuration: Configuration, *, ready: Callable[[Running], None] | None = None) -> None:
-    """Run until SIGINT or SIGTERM. Raises `StartError`; then nothing has been left half-started."""
+async def serve(
+    configuration: Configuration, *, ready: Callable[[Running], None] | None = None, migrate_apart: bool = False
+) -> None:
+    """Run until SIGINT or SIGTERM. Raises `StartError`; then nothing has been left half-started.
+
+    `migrate_apart`: as `apart` of `open_store`; for what runs long.
+    """
     listener = listen(configuration.host, configuration.port)
     try:
-        house = await House.build(configuration)
+        house = await House.build(configuration, migrate_apart=migrate_apart)
     except BaseException:
         listener.close()
         raise
@@ -126,12 +131,17 @@ class House:
 
     @classmethod
     async def build(
-        cls, configuration: Configuration, *, clock: Clock = utc_now, entropy: Entropy = os.urandom
+        cls,
+        configuration: Configuration,
+        *,
+        clock: Clock = utc_now,
+        entropy: Entropy = os.urandom,
+        migrate_apart: bool = False,
     ) -> "House":
         """Raises `StartError`."""
         ring = make_key_ring(configuration, clock, entropy)
         try:
-            store = await open_store(configuration.store, apart=True)
+            store = await open_store(configuration.store, apart=migrate_apart)
         except StoreUnavailable as error:
             raise StartError(
                 "The store cannot be reached.", action="Check store in the configuration.", detail=error.detail
