@@ -6,7 +6,14 @@ from collections.abc import Mapping
 
 import pytest
 
-from vestibule.authorization_server.client_documents import FAILURES, IN_ALL, MAX_DOCUMENTS, PER_HOST, ClientDocuments
+from vestibule.authorization_server.client_documents import (
+    FAILURES,
+    IN_ALL,
+    MAX_DOCUMENTS,
+    PER_HOST,
+    PER_SOURCE,
+    ClientDocuments,
+)
 from vestibule.errors import FetchError, FetchRefused, InvalidClientMetadata
 from vestibule.ports import FetchedDocument
 from vestibule.protocol.client_document import CAP
@@ -132,7 +139,7 @@ async def test_the_least_asked_for_goes_when_there_are_too_many(
     for number, url in enumerate(urls[:-1]):
         if number % IN_ALL == 0:
             clock.advance(61)
-        await documents.get(url)
+        await documents.get(url, f"192.0.2.{number % 250}")
     await documents.get(urls[0])  # asked for again: now the second is the oldest
     clock.advance(61)
     await documents.get(urls[-1])
@@ -228,11 +235,23 @@ async def test_all_strangers_together_are_asked_so_often_a_minute(
     documents: ClientDocuments, host: Host, clock: FrozenClock
 ) -> None:
     for number in range(IN_ALL):
-        await documents.get(f"https://c{number}.example/x")
+        await documents.get(f"https://c{number}.example/x", f"192.0.2.{number % 250}")
     await refusal(documents, "https://one-more.example/x")
     assert len(host.asked) == IN_ALL
     clock.advance(60)
     await documents.get("https://one-more.example/x")
+
+
+async def test_one_network_makes_us_ask_so_often_a_minute_and_nobody_else_pays_for_it(
+    documents: ClientDocuments, host: Host, clock: FrozenClock
+) -> None:
+    for number in range(PER_SOURCE):
+        await documents.get(f"https://c{number}.example/x", f"2001:db8::{number}")
+    with pytest.raises(FetchError):
+        await documents.get("https://one-more.example/x", "2001:db8::ffff")
+    await documents.get("https://one-more.example/x", "2001:db8:0:1::1")
+    clock.advance(60)
+    await documents.get("https://two-more.example/x", "2001:db8::ffff")
 
 
 async def test_a_host_that_keeps_failing_is_left_alone_for_a_while(
@@ -271,7 +290,7 @@ async def test_nobody_uses_up_the_chances_of_a_known_document(
         await fail(documents, f"https://c.example/{number}")
     await refusal(documents, "https://c.example/good")
     for number in range(IN_ALL - FAILURES):
-        await documents.get(f"https://c{number}.example/x")
+        await documents.get(f"https://c{number}.example/x", f"192.0.2.{number % 250}")
     await refusal(documents, "https://new.example/x")
     assert (await documents.get(URL)).name == "Notebook"
 
@@ -294,7 +313,7 @@ async def test_a_known_document_has_limits_of_its_own(
 async def test_the_records_do_not_grow(documents: ClientDocuments, host: Host, clock: FrozenClock) -> None:
     for minute in range(5):
         for number in range(IN_ALL):
-            await documents.get(f"https://c{minute}-{number}.example/x")
+            await documents.get(f"https://c{minute}-{number}.example/x", f"192.0.2.{number % 250}")
         clock.advance(61)
     await documents.get("https://last.example/x")
     assert list(documents._limits._records) == ["last.example"]

@@ -167,12 +167,12 @@ async def test_what_is_not_supported_is_refused(
 @vector("AUTHZ-028")
 async def test_prompt_none(vector: str, door: Door, flow: Flow) -> None:
     assert (await error_of(door, flow, prompt="none"))["error"] == "login_required"
-    person = await door.sign_in(client=flow.client)
-    other = Flow(door, await door.register())
-    answer = await person.visitor.get(other.authorize_url(prompt="none"))
+    web = "https://app.example/callback"
+    person = await door.sign_in(client=await door.register(redirect_uris=[web]), redirect_uri=web)
+    answer = await person.visitor.get(flow.authorize_url(prompt="none"))
     assert response_parameters(answer, REDIRECT)["error"] == "consent_required"
-    again = await person.visitor.get(flow.authorize_url(prompt="none"))
-    assert "code" in response_parameters(again, REDIRECT)
+    again = await person.visitor.get(person.flow.authorize_url(prompt="none"))
+    assert "code" in response_parameters(again, web)
 
 
 @vector("AUTHZ-029")

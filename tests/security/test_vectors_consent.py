@@ -127,17 +127,28 @@ async def test_a_refusal_is_remembered_and_has_a_way_back(door: Door) -> None:
 
 
 async def test_an_approval_is_remembered_for_exactly_this_question(door: Door) -> None:
-    person = await door.sign_in()
+    web = "https://app.example/callback"
+    person = await door.sign_in(client=await door.register(redirect_uris=[web]), redirect_uri=web)
     flow = person.flow
-    again = response_parameters(await person.visitor.get(flow.authorize_url()), REDIRECT)
+    again = response_parameters(await person.visitor.get(flow.authorize_url()), web)
     assert "code" in again
-    moved = flow.authorize_url(redirect_uri=REDIRECT.replace("7777", "1234"))  # a native client's next start
-    assert "code=" in (await person.visitor.get(moved)).headers["location"]
     for changed in ({"resource": f"{door.url}/main/mcp"}, {"prompt": "consent"}):
         answer = await person.visitor.get(flow.authorize_url(**changed))
         assert answer.headers["location"].startswith(f"{door.url}/consent")
     stranger = door.browser()
     assert (await stranger.get(flow.authorize_url())).headers["location"].startswith(f"{door.url}/consent")
+
+
+async def test_a_program_on_this_computer_gets_nothing_without_a_click(door: Door) -> None:
+    """RFC 8252 §8.6: any program can wait at a loopback address and say that it is the one that was allowed."""
+    person = await door.sign_in()
+    thief = Flow(door, person.flow.client, redirect_uri=REDIRECT.replace("7777", "6666"))
+    answer = await person.visitor.get(thief.authorize_url())
+    assert answer.headers["location"].startswith(f"{door.url}/consent")
+    page = await person.visitor.get(answer.headers["location"])
+    assert "You have allowed this before" in page.text
+    clicked = await person.visitor.decide(page)
+    assert "code" in response_parameters(clicked, thief.redirect_uri)
 
 
 @vector("CONS-015")

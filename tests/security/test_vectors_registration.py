@@ -110,7 +110,15 @@ async def test_a_grant_type_that_is_not_here_is_left_out_of_the_answer(door: Doo
     device = "urn:ietf:params:oauth:grant-type:device_code"
     status, client = await post(door, {"redirect_uris": [HTTPS], "grant_types": ["authorization_code", device]})
     assert status == 201
-    assert client["grant_types"] == ["authorization_code", "refresh_token"]
+    assert client["grant_types"] == ["authorization_code", device, "refresh_token"]
+    status, client = await post(door, {"redirect_uris": [HTTPS], "grant_types": ["authorization_code", "password"]})
+    assert (status, client["grant_types"]) == (201, ["authorization_code", "refresh_token"])
+
+
+@pytest.mark.parametrize("grant", ["client_credentials", "password", "implicit"])
+async def test_a_grant_that_nobody_allows_is_not_registered(door: Door, grant: str) -> None:
+    status, _ = await post(door, {"grant_types": [grant]})
+    assert status == 400
 
 
 @vector("DCR-017")

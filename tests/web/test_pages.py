@@ -8,9 +8,13 @@ import pytest
 
 from vestibule.web.pages import Pages
 from vestibule.web.pages.views import (
+    AccountView,
     Button,
+    ChooserView,
+    ConnectionLine,
     ConsentView,
     DevelopmentView,
+    DeviceView,
     ErrorView,
     HomeView,
     PersonView,
@@ -19,10 +23,11 @@ from vestibule.web.pages.views import (
 )
 
 HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>{{7*7}}</title>"
+MOMENT = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 CSS = files("vestibule.web.pages").joinpath("static/vestibule.css").read_text("utf-8")
 
 
-def consent(text: str, *, refused: bool = False, account: str = "", buttons: int = 1) -> ConsentView:
+def consent(text: str, *, refused: bool = False, account: str = "", code: str = "") -> ConsentView:
     return ConsentView(
         txn=text,
         csrf=text,
@@ -33,12 +38,17 @@ def consent(text: str, *, refused: bool = False, account: str = "", buttons: int
         is_loopback=False,
         resource_title=text,
         resource_url=text,
-        scopes=(ScopeLine(text, text),),
+        scopes=(ScopeLine(text, text), ScopeLine(text, text, is_new=not account)),
         account=account,
         tenant=text,
-        buttons=tuple(Button(f"{text}{number}", text) for number in range(buttons)),
+        button=text,
+        user_code=code,
         refused_at=datetime(2026, 11, 21, tzinfo=UTC) if refused else None,
     )
+
+
+def connection(text: str) -> ConnectionLine:
+    return ConnectionLine(text, text, text, text, text, (text, text), MOMENT, MOMENT, is_refused=False, is_waiting=True)
 
 
 def every_page(text: str) -> dict[str, str]:
@@ -46,7 +56,15 @@ def every_page(text: str) -> dict[str, str]:
     return {
         "consent": pages.consent(consent(text)),
         "consent-signed-in": pages.consent(consent(text, account=text)),
-        "consent-choice": pages.consent(consent(text, buttons=3)),
+        "consent-device": pages.consent(consent(text, code=text or "BCDF-GHJK")),
+        "chooser": pages.chooser(ChooserView(text, text, text, (Button(text, text), Button(text, text)))),
+        "chooser-own": pages.chooser(ChooserView(text, text, "", (Button(text, text),))),
+        "device": pages.device(DeviceView(text, text)),
+        "device-approved": pages.device(DeviceView(text, done="approved")),
+        "device-refused": pages.device(DeviceView(text, done="refused")),
+        "account": pages.account(AccountView(text or "Ada", MOMENT, text, (connection(text), connection(text)))),
+        "account-empty": pages.account(AccountView(text or "Ada", MOMENT, text)),
+        "account-nobody": pages.account(AccountView()),
         "refused": pages.consent(consent(text, refused=True)),
         "development": pages.development(DevelopmentView(text, text, text, (PersonView(text, text, text),))),
         "error": pages.error(ErrorView(text, text, text)),

@@ -136,6 +136,8 @@ def _keys(metadata: Mapping[str, Any], auth_method: AuthMethod) -> tuple[Mapping
     jwks, jwks_uri = metadata.get("jwks"), _text(metadata, "jwks_uri")
     if jwks is not None and jwks_uri:
         raise InvalidClientMetadata("A client has jwks or jwks_uri, never both (RFC 7591 §2).")
+    if auth_method != "private_key_jwt":
+        return None, ""  # for other uses than ours
     if jwks is not None:
         check_client_keys(jwks)
     if jwks_uri:
@@ -143,7 +145,7 @@ def _keys(metadata: Mapping[str, Any], auth_method: AuthMethod) -> tuple[Mapping
             check_client_id_url(jwks_uri)  # the same kind of URL: https, a named host, nothing to trip over
         except InvalidClientMetadata as error:
             raise InvalidClientMetadata("The jwks_uri is an https URL without query or fragment.") from error
-    if auth_method == "private_key_jwt" and jwks is None and not jwks_uri:
+    if jwks is None and not jwks_uri:
         raise InvalidClientMetadata("A client of private_key_jwt has jwks or jwks_uri.")
     return jwks, jwks_uri
 
