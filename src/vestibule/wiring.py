@@ -23,13 +23,12 @@ from vestibule.config.models import OidcConfig, StaticCredentialConfig, Upstream
 from vestibule.credentials import StaticCredentials
 from vestibule.errors import StartError, StoreUnavailable
 from vestibule.gateway import Gateway, GatewayLimits
-from vestibule.identity_providers.development import DevelopmentProvider
 from vestibule.keys import KeyRing, load_or_create
 from vestibule.model import Client, ClientOrigin, Resource, Secret, StaticCredential, Timeouts, Upstream
 from vestibule.outbound import AddressGuard, GuardedFetcher, OutboundClient, resolve
 from vestibule.outbound.tls import client_context
 from vestibule.policy import ScopePolicy
-from vestibule.ports import Clock, Entropy, IdentityProvider
+from vestibule.ports import Clock, Entropy
 from vestibule.protocol.discovery import PROTECTED_RESOURCE, well_known_url
 from vestibule.resource_server import ResourceServer, RevocationWatch
 from vestibule.stores import SqlStore, open_store
@@ -38,6 +37,7 @@ from vestibule.web import ControlPlane, build_app
 from vestibule.web.cookies import Cookies
 from vestibule.web.pages import Pages
 from vestibule.web.pages.render import form_origin
+from vestibule.wiring_providers import make_providers
 
 SWEEP_INTERVAL = timedelta(minutes=5)
 
@@ -154,7 +154,9 @@ class House:
                 store.clients,
                 documents if configuration.client_documents.enabled else None,
             ),
-            providers=_providers(configuration, outbound, ring, clock),
+            providers=make_providers(
+                configuration, outbound, sealer=ring, clock=clock, entropy=entropy, log=event_logger("identity")
+            ),
             sealer=ring,
             authenticator=ring,
             audit=AuditTrail(store.audit, event_logger("audit")),
@@ -320,37 +322,6 @@ def _configured_clients(configuration: Configuration) -> list[Client]:
         )
         for one in configuration.clients
     ]
-
-
-def _providers(
-    configuration: Configuration, outbound: OutboundClient, ring: KeyRing, clock: Clock
-) -> dict[str, IdentityProvider]:
-    providers: dict[str, IdentityProvider] = {}
-    for one in configuration.identity_providers:
-        if isinstance(one, OidcConfig):
-            from vestibule.identity_providers.oidc import OidcProvider  # brings the JOSE library: 3 MB
-
-            providers[one.name] = OidcProvider(
-                name=one.name,
-                title=one.title or one.name.replace("-", " ").capitalize(),
-                issuer=one.issuer,
-                client_id=one.client_id,
-                client_secret=one.client_secret,
-                scopes=one.scopes,
-                http=outbound,
-                clock=clock,
-            )
-        else:
-            providers[one.name] = _development(one.name, configuration, ring, clock)
-    if not providers and configuration.is_loopback:
-        providers["development"] = _development("development", configuration, ring, clock)
-    return providers
-
-
-def _development(name: str, configuration: Configuration, ring: KeyRing, clock: Clock) -> DevelopmentProvider:
-    return DevelopmentProvider(
-        name=name, public_url=configuration.public_url, is_loopback=configuration.is_loopback, sealer=ring, clock=clock
-    )
 
 
 def _key_ring(configuration: Configuration, clock: Clock, entropy: Entropy) -> KeyRing:

@@ -44,13 +44,22 @@ def _check_audience(claims: Mapping[str, Any], client_id: str) -> None:
 def _check_times(claims: Mapping[str, Any], now: int) -> None:
     expires_at = _number(claims, "exp")
     if expires_at is None or now >= expires_at + LEEWAY:
-        raise JwtError(f"exp is {claims.get('exp')!r}, now is {now}")
+        raise JwtError(f"exp is {claims.get('exp')!r}, now is {now}{_clocks(claims, now)}")
     issued_at = _number(claims, "iat")
     if issued_at is None or issued_at > now + LEEWAY:
-        raise JwtError(f"iat is {claims.get('iat')!r}, now is {now}")
+        raise JwtError(f"iat is {claims.get('iat')!r}, now is {now}{_clocks(claims, now)}")
     not_before = _number(claims, "nbf")
     if not_before is not None and not_before > now + LEEWAY:
-        raise JwtError(f"nbf is {not_before!r}, now is {now}")
+        raise JwtError(f"nbf is {not_before!r}, now is {now}{_clocks(claims, now)}")
+
+
+def _clocks(claims: Mapping[str, Any], now: int) -> str:
+    """How far the clocks are apart: an ID token comes seconds after it was made, so `iat` is the other clock's now."""
+    issued_at = _number(claims, "iat")
+    if issued_at is None or abs(issued_at - now) <= LEEWAY:
+        return ""
+    apart, side = abs(round(issued_at - now)), "ahead of" if issued_at > now else "behind"
+    return f": the provider's clock is {apart} s {side} ours ({LEEWAY} s are tolerated); set both by NTP"
 
 
 def _number(claims: Mapping[str, Any], name: str) -> float | None:
