@@ -19,7 +19,7 @@ from vestibule.authorization_server.client_documents import ClientDocuments
 from vestibule.authorization_server.clients import ClientDirectory
 from vestibule.authorization_server.server import AuthorizationServer, Lifetimes, Settings
 from vestibule.config import Configuration
-from vestibule.config.models import OidcConfig, StaticCredentialConfig, UpstreamConfig
+from vestibule.config.models import StaticCredentialConfig, UpstreamConfig
 from vestibule.credentials import StaticCredentials
 from vestibule.errors import StartError, StoreUnavailable
 from vestibule.gateway import Gateway, GatewayLimits
@@ -37,7 +37,7 @@ from vestibule.web import ControlPlane, build_app
 from vestibule.web.cookies import Cookies
 from vestibule.web.pages import Pages
 from vestibule.web.pages.render import form_origin
-from vestibule.wiring_providers import make_providers
+from vestibule.wiring_providers import make_providers, metadata_hosts, sign_in_origins
 
 SWEEP_INTERVAL = timedelta(minutes=5)
 
@@ -137,7 +137,7 @@ class House:
         cls, configuration: Configuration, store: SqlStore, ring: KeyRing, clock: Clock, entropy: Entropy
     ) -> "House":
         ca_file = Path(configuration.outbound.ca_file) if configuration.outbound.ca_file else None
-        outbound = OutboundClient(extra_ca_file=ca_file)
+        outbound = OutboundClient(extra_ca_file=ca_file, plain_hosts=metadata_hosts(configuration))
         watch = RevocationWatch(store.revocations, clock)
         resources = make_resources(configuration)
         documents = ClientDocuments(
@@ -186,11 +186,7 @@ class House:
             cookies=Cookies(secure=configuration.public_url.startswith("https:")),
             public_jwks=ring.public_jwks(),
             hosts=_hosts(configuration),
-            form_sources=tuple(
-                form_origin(one.issuer)
-                for one in configuration.identity_providers
-                if isinstance(one, OidcConfig) and one.issuer.startswith("http:")
-            ),
+            form_sources=tuple(form_origin(one) for one in sign_in_origins(configuration)),
             trusted_proxies=tuple(ip_network(network) for network in configuration.trusted_proxies),
             log=event_logger("web"),
         )

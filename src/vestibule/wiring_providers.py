@@ -7,14 +7,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from vestibule.config import Configuration
-from vestibule.config.providers import DevelopmentConfig, OidcConfig, RolesConfig, ServiceConfig
+from vestibule.config.providers import (
+    Auth0Config,
+    DevelopmentConfig,
+    EntraConfig,
+    GitHubConfig,
+    GoogleConfig,
+    ManagedIdentityConfig,
+    OidcConfig,
+    RolesConfig,
+    ServiceConfig,
+)
 from vestibule.identity_providers.development import DevelopmentProvider
+from vestibule.model import Secret
 from vestibule.ports import Clock, Entropy, HttpClient, IdentityProvider, Sealer
 
 if TYPE_CHECKING:
-    from vestibule.identity_providers.authentication import ClientAuthentication
+    from vestibule.identity_providers.authentication import AssertionSource, ClientAuthentication
     from vestibule.identity_providers.oidc import RoleRules
 
 
@@ -44,7 +56,7 @@ def make_providers(
         if isinstance(one, DevelopmentConfig):
             providers[one.name] = _development(one.name, configuration, sealer, clock)
         else:
-            providers[one.name] = _oidc(one, parts)
+            providers[one.name] = _service(one, parts)
     if not providers and configuration.is_loopback:
         providers["development"] = _development("development", configuration, sealer, clock)
     return providers
@@ -52,7 +64,35 @@ def make_providers(
 
 def metadata_hosts(configuration: Configuration) -> frozenset[str]:
     """The hosts that give managed identities: the only ones beside this computer that are asked over plain http."""
-    return frozenset()
+    return frozenset(
+        urlsplit(one.managed_identity.endpoint).hostname or ""
+        for one in configuration.identity_providers
+        if isinstance(one, EntraConfig) and one.client_assertion == "managed-identity"
+    )
+
+
+def sign_in_origins(configuration: Configuration) -> tuple[str, ...]:
+    """Addresses that browsers are sent to over plain http: on this computer only, which the models have checked."""
+    addresses = (
+        one.base_url if isinstance(one, GitHubConfig) else one.authority if isinstance(one, EntraConfig) else one.issuer
+        for one in configuration.identity_providers
+        if not isinstance(one, DevelopmentConfig)
+    )
+    return tuple(address for address in addresses if address.startswith("http:"))
+
+
+def _service(one: ServiceConfig, parts: _Parts) -> IdentityProvider:
+    match one:
+        case OidcConfig():
+            return _oidc(one, parts)
+        case EntraConfig():
+            return _entra(one, parts)
+        case GoogleConfig():
+            return _google(one, parts)
+        case Auth0Config():
+            return _auth0(one, parts)
+        case GitHubConfig():
+            return _github(one, parts)
 
 
 def _development(name: str, configuration: Configuration, sealer: Sealer, clock: Clock) -> DevelopmentProvider:
@@ -70,6 +110,79 @@ def _oidc(one: OidcConfig, parts: _Parts) -> IdentityProvider:
 
     return OidcProvider(
         **_usual(one, one.issuer, parts), authentication=_authentication(one, parts), asks_userinfo=one.userinfo
+    )
+
+
+def _entra(one: EntraConfig, parts: _Parts) -> IdentityProvider:
+    from vestibule.identity_providers.documents import Documents
+    from vestibule.identity_providers.entra import EntraProvider
+    from vestibule.identity_providers.graph import Graph
+    from vestibule.oauth_client.discovery import metadata_url
+    from vestibule.protocol.entra import TENANT_TEMPLATE, issuer_of
+
+    if len(one.allowed_tenants) == 1:
+        path = template = one.allowed_tenants[0]
+    else:
+        path, template = "organizations", TENANT_TEMPLATE
+    documents = Documents(
+        url=metadata_url(issuer_of(one.authority, path)),
+        issuer=issuer_of(one.authority, template),
+        http=parts.http,
+        clock=parts.clock,
+    )
+    usual = {**_usual(one, issuer_of(one.authority, template), parts), "documents": documents}
+    return EntraProvider(
+        **usual,
+        authentication=_authentication(one, parts),
+        authority=one.authority,
+        tenants=one.allowed_tenants,
+        graph=Graph(one.graph, parts.http),
+        log=parts.log,
+    )
+
+
+def _google(one: GoogleConfig, parts: _Parts) -> IdentityProvider:
+    from vestibule.identity_providers.google import GoogleProvider
+
+    usual = _usual(one, one.issuer, parts)
+    return GoogleProvider(
+        **usual,
+        authentication=_authentication(one, parts),
+        hosted_domains=one.hosted_domain,
+        offline=one.offline,
+    )
+
+
+def _auth0(one: Auth0Config, parts: _Parts) -> IdentityProvider:
+    from vestibule.identity_providers.auth0 import Auth0Provider
+
+    usual = _usual(one, one.issuer, parts)
+    return Auth0Provider(
+        **usual,
+        authentication=_authentication(one, parts),
+        audience=one.audience,
+        organization=one.organization,
+    )
+
+
+def _github(one: GitHubConfig, parts: _Parts) -> IdentityProvider:
+    from vestibule.identity_providers.github import GitHubProvider
+
+    more = ("read:org",) if one.asks_for_organizations else ()
+    return GitHubProvider(
+        name=one.name,
+        title=title_of(one),
+        base_url=one.base_url,
+        api_url=one.api,
+        client_id=one.client_id,
+        client_secret=one.client_secret or Secret(""),  # `check` has seen that there is one
+        scopes=tuple(dict.fromkeys((*one.scopes, *more))),
+        organizations=one.organizations,
+        teams=one.teams,
+        asks_for_organizations=one.asks_for_organizations,
+        roles=_roles(one.roles),
+        http=parts.http,
+        clock=parts.clock,
     )
 
 
@@ -110,10 +223,11 @@ def _authentication(one: ServiceConfig, parts: _Parts) -> "ClientAuthentication"
         PublicClient,
         SignedAssertion,
     )
+    from vestibule.oauth_client.certificate import read_certificate
     from vestibule.protocol.jwt import PrivateKey
 
     if one.client_secret is not None:
-        return ClientSecret(one.client_id, one.client_secret)
+        return ClientSecret(one.client_id, one.client_secret, in_body=isinstance(one, EntraConfig))
     if isinstance(one, OidcConfig) and one.client_key is not None:
         key = PrivateKey(one.client_key.reveal())
         header = {"kid": one.client_key_id} if one.client_key_id else {}
@@ -122,6 +236,29 @@ def _authentication(one: ServiceConfig, parts: _Parts) -> "ClientAuthentication"
         return SignedAssertion(
             one.client_id, key, clock=parts.clock, entropy=parts.entropy, header=header, algorithm=algorithm
         )
-    if isinstance(one, OidcConfig) and one.client_assertion is not None:
-        return FederatedAssertion(one.client_id, ProjectedToken(Path(one.client_assertion.removeprefix("file:"))))
+    if isinstance(one, EntraConfig) and one.client_certificate is not None:
+        key, thumbprint = read_certificate(one.client_certificate.reveal())
+        return SignedAssertion(
+            one.client_id, key, clock=parts.clock, entropy=parts.entropy, header={"x5t#S256": thumbprint}
+        )
+    if isinstance(one, EntraConfig | OidcConfig) and one.client_assertion is not None:
+        source: AssertionSource
+        if isinstance(one, EntraConfig) and one.client_assertion == "managed-identity":
+            source = _managed_identity(one.managed_identity, parts)
+        else:
+            source = ProjectedToken(Path(one.client_assertion.removeprefix("file:")))
+        return FederatedAssertion(one.client_id, source)
     return PublicClient(one.client_id)
+
+
+def _managed_identity(one: ManagedIdentityConfig, parts: _Parts) -> "AssertionSource":
+    from vestibule.identity_providers.managed_identity import ManagedIdentity
+
+    return ManagedIdentity(
+        endpoint=one.endpoint,
+        audience=one.audience,
+        client_id=one.client_id,
+        header=one.header,
+        http=parts.http,
+        clock=parts.clock,
+    )

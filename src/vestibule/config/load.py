@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from vestibule.config import defaults
 from vestibule.config.addresses import is_loopback_host
+from vestibule.config.azure import overlay_azure
 from vestibule.config.checks import check_configuration
 from vestibule.config.environment import CONFIG_FILE, overlay_environment
 from vestibule.config.faults import faults_of
@@ -88,6 +89,7 @@ def _read(
         sources = {key: f"{path.name}:{line}" for key, line in read.lines.items() if key}
     faults += overlay_environment(document, environ, sources)
     _lay_over(document, overrides)
+    faults += overlay_azure(document, environ, sources)
     sources |= {dotted(key): COMMAND_LINE for key, _ in walk(overrides)}
     return document, sources, faults
 

@@ -6,7 +6,6 @@ clouds, for an Enterprise server, and for tests.
 
 import re
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, ConfigDict, Field
 
@@ -339,10 +338,6 @@ class DevelopmentConfig(Model):
 
 ServiceConfig = OidcConfig | EntraConfig | GoogleConfig | Auth0Config | GitHubConfig
 IdentityProviderConfig = Annotated[
-    OidcConfig | DevelopmentConfig,
+    OidcConfig | EntraConfig | GoogleConfig | Auth0Config | GitHubConfig | DevelopmentConfig,
     Field(discriminator="kind"),
 ]
-
-
-def host_of(url: str) -> str:
-    return urlsplit(url).hostname or ""

@@ -44,14 +44,15 @@ class PublicClient:
 
 
 class ClientSecret:
-    def __init__(self, client_id: str, client_secret: Secret) -> None:
+    def __init__(self, client_id: str, client_secret: Secret, *, in_body: bool = False) -> None:
+        """`in_body`: client_secret_post whatever the metadata says, where everybody's clients do so (Entra, GitHub)."""
         self._client_id = client_id
         self._client_secret = client_secret
+        self._in_body = in_body
 
     async def apply(self, form: Mapping[str, str], *, endpoint: str, auth_methods: Sequence[str]) -> FormAndHeaders:
-        return with_secret(
-            form, client_id=self._client_id, client_secret=self._client_secret, auth_methods=auth_methods
-        )
+        methods = ("client_secret_post",) if self._in_body else auth_methods
+        return with_secret(form, client_id=self._client_id, client_secret=self._client_secret, auth_methods=methods)
 
 
 class SignedAssertion:

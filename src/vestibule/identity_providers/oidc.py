@@ -140,6 +140,10 @@ class OidcProvider:
 
     # --- what a kind may change -------------------------------------------------------------------------------------
 
+    def is_own_issuer(self, issuer: str) -> bool:
+        """Whether an answer at the callback may name this issuer (RFC 9207)."""
+        return issuer == self._issuer
+
     def issuer_for(self, header: Mapping[str, Any], claims: Mapping[str, Any], jwks: Mapping[str, Any]) -> str:
         """What `iss` must be in a token with these claims. Raises `JwtError`."""
         return self._issuer
@@ -174,7 +178,7 @@ class OidcProvider:
         """RFC 9207 §2.4 comes first: an answer of another issuer is not even an error of this one."""
         if answer.get("iss") is None and metadata.sends_iss:
             raise self._failures.not_acceptable("the answer has no iss, though the provider sends it")
-        if answer.get("iss") not in (None, self._issuer):
+        if answer.get("iss") is not None and not self.is_own_issuer(answer["iss"]):
             raise self._failures.not_acceptable(f"the answer's iss is {answer['iss'][:200]!r}")
         if error := answer.get("error"):
             told = f"error {error[:100]!r} {answer.get('error_description', '')[:300]!r}"
