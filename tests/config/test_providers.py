@@ -22,7 +22,7 @@ REFUSED = [
     ("tenant", "kind: entra, name: w, client_id: x, client_secret: env:S", "no tenant is named"),
     ("tenant", "kind: entra, name: w, client_id: x, client_secret: env:S, tenant: common", "everybody"),
     ("tenant", "kind: entra, name: w, client_id: x, client_secret: env:S, tenant: organizations", "everybody"),
-    ("tenant", "kind: entra, name: w, client_id: x, client_secret: env:S, tenant: consumers", "private"),
+    ("tenant", "kind: entra, name: w, client_id: x, client_secret: env:S, tenant: consumers", "everybody"),
     ("tenant", "kind: entra, name: w, client_id: x, client_secret: env:S, tenant: contoso.com", "not a tenant's id"),
     ("tenants[1]", f"kind: entra, name: w, client_id: x, client_secret: env:S, tenants: [{A}, common]", "not a tenant"),
     ("client_secret", ENTRA, "only when it shows who it is"),
