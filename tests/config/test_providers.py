@@ -1,17 +1,21 @@
 """The mistakes that are made with identity providers, each told with its key and a fix."""
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from tests.config.conftest import UPSTREAM, Faults, Load
 from tests.outbound.certificates import client_certificate
 from vestibule.config.notes import notes_on
-from vestibule.config.providers import EntraConfig
+from vestibule.config.providers import Auth0Config, EntraConfig, GoogleConfig
 from vestibule.testing.signing_key import SigningKey
 
 A, B = "aaaaaaaa-1111-4111-8111-111111111111", "bbbbbbbb-2222-4222-8222-222222222222"
 ENTRA = f"kind: entra, name: w, client_id: x, tenant: {A}"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "identity-providers.md"
 
 
 def one(keys: str) -> str:
@@ -141,3 +145,42 @@ def test_azure_says_what_the_file_leaves_out(read: Load, tmp_path: Path) -> None
     assert isinstance(provider, EntraConfig)
     assert (provider.client_id, provider.allowed_tenants) == ("x", (A,))
     assert provider.client_assertion == "file:/var/run/token"
+
+
+def test_the_names_of_other_systems_complete_the_only_provider_of_their_kind(read: Load) -> None:
+    environ = {
+        "MCP_HTTP_GOOGLE_CLIENT_ID": "a.apps.googleusercontent.com",
+        "MCP_HTTP_GOOGLE_CLIENT_SECRET": "GOCSPX-2Tq8Q3yXkfPw0sVhZr",
+        "MCP_HTTP_AUTH0_DOMAIN": "example.eu.auth0.com",
+        "MCP_HTTP_AUTH0_AUDIENCE": "https://api.example.com",
+    }
+    google = read(one("kind: google, name: g"), environ).identity_providers[0]
+    assert isinstance(google, GoogleConfig)
+    assert google.client_secret is not None
+    assert google.client_secret.reveal() == environ["MCP_HTTP_GOOGLE_CLIENT_SECRET"]
+    auth0 = read(one("kind: auth0, name: a, client_id: x"), environ).identity_providers[0]
+    assert isinstance(auth0, Auth0Config)
+    assert (auth0.issuer, auth0.audience) == ("https://example.eu.auth0.com/", "https://api.example.com")
+    assert read(UPSTREAM, environ).identity_providers == ()  # none comes to be by a name
+
+
+def test_every_entry_of_the_document_is_sound(read: Load, environ: dict[str, str]) -> None:
+    text = DOCUMENT.read_text("utf-8")
+    variables = {name: f"2Tq~8Q3yX.kfPw0-{name}" for name in re.findall(r"env:([A-Z0-9_]+)", text)}
+    variables["AZURE_FEDERATED_TOKEN_FILE"] = "/var/run/token"
+    taken = 0
+    entry: dict[str, Any] = {}
+    for found in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL):
+        block = yaml.safe_load(found.replace("file:/run/secrets/", "env:"))
+        if "identity_providers" in block:
+            (entry,) = block["identity_providers"]
+            block = {}
+        changed = {key: block[key] for key in block}
+        ways = {"client_secret", "client_key", "client_assertion", "client_certificate"}
+        kept = {key: value for key, value in entry.items() if not (ways & set(changed) and key in ways)}
+        keys = yaml.safe_dump({"identity_providers": [{**kept, **changed}]})
+        pem = environ["CERTIFICATE"] if "entra.pem" in keys else environ["KEY"]
+        keys = re.sub(r"env:[a-z.]+pem", "env:PEM", keys)
+        assert read(UPSTREAM + keys, {**variables, "PEM": pem}), keys
+        taken += 1
+    assert taken >= 13

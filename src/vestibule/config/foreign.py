@@ -33,11 +33,17 @@ FOREIGN_NAMES: tuple[ForeignName, ...] = (
     ForeignName("LOG_LEVEL", "logging.level"),
     ForeignName("AZURE_CLIENT_ID", "identity_providers[].client_id", "of the only provider of kind entra"),
     ForeignName("AZURE_TENANT_ID", "identity_providers[].tenant", "of the only provider of kind entra"),
-    ForeignName("MCP_HTTP_GOOGLE_CLIENT_ID", "", "later: kind google; today: kind oidc"),
-    ForeignName("MCP_HTTP_GOOGLE_CLIENT_SECRET", "", "later: kind google; today: kind oidc"),
-    ForeignName("MCP_HTTP_AUTH0_DOMAIN", "", "later: kind auth0; today: kind oidc"),
-    ForeignName("MCP_HTTP_AUTH0_AUDIENCE", "", "later: kind auth0"),
-    ForeignName("MCP_HTTP_GITHUB_ENABLED", "", "later: kind github"),
+    ForeignName("MCP_HTTP_GOOGLE_CLIENT_ID", "identity_providers[].client_id", "of the only provider of kind google"),
+    ForeignName(
+        "MCP_HTTP_GOOGLE_CLIENT_SECRET", "identity_providers[].client_secret", "of the only provider of kind google"
+    ),
+    ForeignName("MCP_HTTP_AUTH0_DOMAIN", "identity_providers[].domain", "of the only provider of kind auth0"),
+    ForeignName("MCP_HTTP_AUTH0_AUDIENCE", "identity_providers[].audience", "of the only provider of kind auth0"),
+    ForeignName(
+        "MCP_HTTP_GITHUB_ENABLED",
+        "",
+        "nothing hangs on it: a provider of kind github is an entry of identity_providers",
+    ),
     ForeignName("MCP_HTTP_API_KEY", "", "later: API keys; until then calls with them get 401"),
     ForeignName("MCP_HTTP_API_KEYS", "", "later: API keys; until then calls with them get 401"),
     ForeignName("MCP_HTTP_DATABASE_CONNECTION_STRING", "store"),

@@ -16,7 +16,6 @@ from pydantic import ValidationError
 
 from vestibule.config import defaults
 from vestibule.config.addresses import is_loopback_host
-from vestibule.config.azure import overlay_azure
 from vestibule.config.checks import check_configuration
 from vestibule.config.environment import CONFIG_FILE, overlay_environment
 from vestibule.config.faults import faults_of
@@ -24,6 +23,7 @@ from vestibule.config.later import take_what_comes_later
 from vestibule.config.models import Configuration
 from vestibule.config.never import faults_of_dangerous_forms, take_what_is_never_allowed
 from vestibule.config.paths import dotted, is_under, remove, walk
+from vestibule.config.provider_environment import overlay_provider_environment
 from vestibule.config.salvage import salvage
 from vestibule.config.secrets import SecretReader
 from vestibule.config.yaml_file import read_file
@@ -89,7 +89,7 @@ def _read(
         sources = {key: f"{path.name}:{line}" for key, line in read.lines.items() if key}
     faults += overlay_environment(document, environ, sources)
     _lay_over(document, overrides)
-    faults += overlay_azure(document, environ, sources)
+    faults += overlay_provider_environment(document, environ, sources)
     sources |= {dotted(key): COMMAND_LINE for key, _ in walk(overrides)}
     return document, sources, faults
 
