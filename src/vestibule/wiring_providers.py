@@ -168,7 +168,7 @@ def _auth0(one: Auth0Config, parts: _Parts) -> IdentityProvider:
 def _github(one: GitHubConfig, parts: _Parts) -> IdentityProvider:
     from vestibule.identity_providers.github import GitHubProvider
 
-    more = ("read:org",) if one.asks_for_organizations else ()
+    more = ("read:org",) if one.memberships else ()
     return GitHubProvider(
         name=one.name,
         title=title_of(one),
@@ -179,7 +179,7 @@ def _github(one: GitHubConfig, parts: _Parts) -> IdentityProvider:
         scopes=tuple(dict.fromkeys((*one.scopes, *more))),
         organizations=one.organizations,
         teams=one.teams,
-        asks_for_organizations=one.asks_for_organizations,
+        memberships=one.memberships,
         roles=_roles(one.roles),
         http=parts.http,
         clock=parts.clock,
@@ -227,7 +227,7 @@ def _authentication(one: ServiceConfig, parts: _Parts) -> "ClientAuthentication"
     from vestibule.protocol.jwt import PrivateKey
 
     if one.client_secret is not None:
-        return ClientSecret(one.client_id, one.client_secret, in_body=isinstance(one, EntraConfig))
+        return ClientSecret(one.client_id, one.client_secret, in_body=isinstance(one, EntraConfig | GoogleConfig))
     if isinstance(one, OidcConfig) and one.client_key is not None:
         key = PrivateKey(one.client_key.reveal())
         header = {"kid": one.client_key_id} if one.client_key_id else {}

@@ -11,7 +11,7 @@ const provider = new Provider(`http://127.0.0.1:${PORT}`, {
     client_id: CLIENT_ID,
     client_secret: CLIENT_SECRET,
     redirect_uris: [REDIRECT_URI],
-    grant_types: ['authorization_code'],
+    grant_types: ['authorization_code', 'refresh_token'],
     response_types: ['code'],
   }],
   claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },
@@ -22,6 +22,6 @@ const provider = new Provider(`http://127.0.0.1:${PORT}`, {
   }),
   pkce: { required: () => true },
   cookies: { keys: ['for tests'] },
-  features: { devInteractions: { enabled: true } },
+  features: { devInteractions: { enabled: true }, revocation: { enabled: true } },
 });
 provider.listen(Number(PORT), '127.0.0.1');

@@ -325,8 +325,10 @@ class GitHubConfig(_Provider):
         return "https://api.github.com" if self.base_url == "https://github.com" else f"{self.base_url}/api/v3"
 
     @property
-    def asks_for_organizations(self) -> bool:
-        return bool(self.organizations or self.teams or {"organizations", "teams"} & set(self.roles.from_))
+    def memberships(self) -> tuple[str, ...]:
+        """Which of the two somebody's membership matters in: `organizations`, `teams`."""
+        asked = {"organizations": self.organizations, "teams": self.teams}
+        return tuple(name for name, listed in asked.items() if listed or name in self.roles.from_)
 
 
 class DevelopmentConfig(Model):

@@ -45,7 +45,7 @@ class PublicClient:
 
 class ClientSecret:
     def __init__(self, client_id: str, client_secret: Secret, *, in_body: bool = False) -> None:
-        """`in_body`: client_secret_post whatever the metadata says, where everybody's clients do so (Entra, GitHub)."""
+        """`in_body`: client_secret_post whatever the metadata says, where all clients do so (Entra, Google, GitHub)."""
         self._client_id = client_id
         self._client_secret = client_secret
         self._in_body = in_body

@@ -7,7 +7,7 @@ Source: docs.github.com, "Authorizing OAuth apps"; "Refreshing user access token
 """
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -54,12 +54,15 @@ class GitHubProvider:
         scopes: Sequence[str],
         organizations: Sequence[str],
         teams: Sequence[str],
-        asks_for_organizations: bool,
+        memberships: Collection[str],
         roles: RoleRules,
         http: HttpClient,
         clock: Clock,
     ) -> None:
-        """`organizations`, `teams` (organisation/team): in lower case; when both are empty, everybody may come in."""
+        """`organizations`, `teams` (organisation/team): in lower case; when both are empty, everybody may come in.
+
+        `memberships`: which of the two are asked for.
+        """
         self.name = name
         self.title = title
         self._base_url = base_url
@@ -70,7 +73,7 @@ class GitHubProvider:
         self._scopes = scopes
         self._organizations = frozenset(organizations)
         self._teams = frozenset(teams)
-        self._asks_for_organizations = asks_for_organizations
+        self._memberships = memberships
         self._roles = roles
         self._http = http
         self._clock = clock
@@ -168,15 +171,16 @@ class GitHubProvider:
         for ours in ("verified_email", "organizations", "teams"):
             claims.pop(ours, None)
         claims["verified_email"] = email_of(await self._list("/user/emails", token, may_be_closed=True))
-        if self._asks_for_organizations:
+        if "organizations" in self._memberships:
             claims["organizations"] = list(organizations_of(await self._list("/user/orgs", token)))
+        if "teams" in self._memberships:
             claims["teams"] = list(teams_of(await self._list("/user/teams", token)))
         return claims
 
     def _check_membership(self, claims: Mapping[str, Any]) -> None:
         if not self._organizations and not self._teams:
             return
-        if self._organizations & set(claims["organizations"]) or self._teams & set(claims["teams"]):
+        if self._organizations & set(claims.get("organizations", ())) or self._teams & set(claims.get("teams", ())):
             return
         raise self._failures.denied(
             "in none of organizations and teams (a private membership needs the scope read:org, and an organisation "
