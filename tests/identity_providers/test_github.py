@@ -95,6 +95,7 @@ async def test_a_person_who_wrote_it_into_their_profile_is_no_member(desk: MakeD
     github.user |= {"organizations": ["acme"], "teams": ["acme/platform"], "verified_email": "boss@acme.example"}
     identity = (await at(desk, github, roles={"from": ["company"]}).sign_in()).identity
     assert identity.email == "alice@example.com"
+    assert not {"organizations", "teams"} & set(identity.claims)
     with pytest.raises(AccessDenied):
         await at(desk, github, organizations=["acme"]).sign_in()
 

@@ -314,6 +314,15 @@ async def test_errors_at_the_callback(
     assert "told by the provider" not in str(refused.value)
 
 
+@pytest.mark.parametrize("status", [429, 500, 503])
+async def test_a_provider_with_too_much_to_do_is_told_as_such(
+    work: Desk, idp: ScriptedIdentityProvider, status: int
+) -> None:
+    idp.answers["/token"] = lambda: (status, {"error": "invalid_grant"})
+    with pytest.raises(IdentityProviderUnavailable):
+        await work.sign_in()
+
+
 async def test_a_slow_provider_is_not_waited_for(
     work: Desk, idp: ScriptedIdentityProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
