@@ -13,8 +13,7 @@ from vestibule.config.providers import (
     ServiceConfig,
 )
 from vestibule.errors import Fault
-from vestibule.oauth_client.certificate import read_certificate
-from vestibule.protocol.jwt import PrivateKey, UnusableKey
+from vestibule.model import Secret
 
 _WAYS = ("client_secret", "client_key", "client_certificate", "client_assertion")
 
@@ -53,20 +52,26 @@ def client_shows_itself_in_one_way(configuration: Configuration) -> Iterator[Fau
 
 def keys_can_sign(configuration: Configuration) -> Iterator[Fault]:
     for where, one in services(configuration):
-        try:
-            if isinstance(one, EntraConfig) and one.client_certificate is not None:
-                read_certificate(one.client_certificate.reveal())
-        except UnusableKey as error:
-            yield Fault(f"{where}.client_certificate", str(error), "put certificate and private key into one PEM file")
-        if not isinstance(one, OidcConfig):
-            continue
-        try:
-            if one.client_key is not None:
-                PrivateKey(one.client_key.reveal())
-        except UnusableKey as error:
-            yield Fault(f"{where}.client_key", str(error), "give an RSA or P-256 private key as PEM")
-        if one.client_key_id and one.client_key is None:
+        if isinstance(one, EntraConfig) and one.client_certificate is not None:
+            yield from _unusable(one.client_certificate, f"{where}.client_certificate", has_certificate=True)
+        if isinstance(one, OidcConfig) and one.client_key is not None:
+            yield from _unusable(one.client_key, f"{where}.client_key", has_certificate=False)
+        if isinstance(one, OidcConfig) and one.client_key_id and one.client_key is None:
             yield Fault(f"{where}.client_key_id", "there is no client_key", "add it, or remove this one")
+
+
+def _unusable(pem: Secret, key: str, *, has_certificate: bool) -> Iterator[Fault]:
+    from vestibule.oauth_client.certificate import read_certificate  # brings the JOSE library: 3 MB
+    from vestibule.protocol.jwt import PrivateKey, UnusableKey
+
+    try:
+        if has_certificate:
+            read_certificate(pem.reveal())
+        else:
+            PrivateKey(pem.reveal())
+    except UnusableKey as error:
+        fix = "put certificate and private key into one PEM file" if has_certificate else "give a private key as PEM"
+        yield Fault(key, str(error), f"{fix}: RSA with 2048 bits or more, or P-256")
 
 
 def assertions_fit_their_kind(configuration: Configuration) -> Iterator[Fault]:

@@ -13,6 +13,7 @@ from vestibule.protocol.jwt import JwtError
 
 TENANT_TEMPLATE = "{tenantid}"
 V1_ISSUER = "https://sts.windows.net"
+_V1_ISSUERS = {"https://login.partner.microsoftonline.cn": "https://sts.chinacloudapi.cn"}
 
 
 def issuer_of(authority: str, tenant: str) -> str:
@@ -30,7 +31,9 @@ def tenant_of(claims: Mapping[str, Any], tenants: Collection[str]) -> str:
 
 def expected_issuer(claims: Mapping[str, Any], tenant: str, authority: str) -> str:
     """What `iss` must be in a token of this tenant: that of its version (`ver`)."""
-    return f"{V1_ISSUER}/{tenant}/" if claims.get("ver") == "1.0" else issuer_of(authority, tenant)
+    if claims.get("ver") == "1.0":
+        return f"{_V1_ISSUERS.get(authority, V1_ISSUER)}/{tenant}/"
+    return issuer_of(authority, tenant)
 
 
 def check_key_issuer(header: Mapping[str, Any], jwks: Mapping[str, Any], tenant: str, authority: str) -> None:
