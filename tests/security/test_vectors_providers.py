@@ -68,23 +68,27 @@ class World:
                 "roles": {"from": ["organizations"]},
             },
         }
-        return [{"kind": only, "name": only, **known[only]}]
+        kinds = known if only == "all" else [only]
+        return [{"kind": kind, "name": kind, **known[kind]} for kind in kinds]
 
-    async def sign_in(self) -> tuple[httpx2.Response, Visitor]:
+    async def sign_in(self, **chosen: str) -> tuple[httpx2.Response, Visitor]:
         """Through consent and the provider, to the answer of our callback."""
         visitor = self.door.browser()
-        answer = await visitor.decide(await visitor.ask(Flow(self.door, await self.door.register())))
+        page = await visitor.ask(Flow(self.door, await self.door.register()))
+        answer = await visitor.decide(page, **chosen)
         assert answer.status_code == 303, answer.text
         context = client_context(self.ca_file)
         async with httpx2.AsyncClient(follow_redirects=False, trust_env=False, verify=context) as browser:
             back = await browser.get(answer.headers["location"])
         return await visitor.get(back.headers["location"]), visitor
 
-    async def came_in(self) -> Any:
+    async def came_in(self, **chosen: str) -> Any:
         """The identity of somebody who came in."""
-        answer, _ = await self.sign_in()
+        before = {grant.grant_id for grant in await self.door.house.store.grants.list_live()}
+        answer, _ = await self.sign_in(**chosen)
         assert "code" in response_parameters(answer, REDIRECT)
-        return (await self.door.house.store.grants.list_live())[-1].identity
+        (new,) = [one for one in await self.door.house.store.grants.list_live() if one.grant_id not in before]
+        return new.identity
 
     async def is_refused(self) -> None:
         answer, visitor = await self.sign_in()
@@ -137,6 +141,16 @@ async def test_github(world: World) -> None:
     world.github.organizations = ["acme"]
     identity = await world.came_in()
     assert (identity.issuer, identity.subject) == (world.github.origin, "583231")
+
+
+@at("all")
+async def test_all_of_them_at_once(world: World) -> None:
+    world.google.hosted_domain, world.google.email = "corp.example", "alice@corp.example"
+    world.auth0.organizations = {"org_1": "acme"}
+    world.github.organizations = ["acme"]
+    people = {kind: await world.came_in(provider=kind) for kind in ("entra", "google", "auth0", "github")}
+    assert {kind: one.provider for kind, one in people.items()} == {kind: kind for kind in people}
+    assert len({(one.issuer, one.subject) for one in people.values()}) == 4
 
 
 @pytest.mark.parametrize("world", ["entra", "google", "auth0", "github"], indirect=True)
@@ -241,3 +255,17 @@ async def test_people_of_another_organisation(world: World) -> None:
 async def test_people_of_no_organisation(world: World) -> None:
     world.github.organizations = ["acme-fans"]
     await world.is_refused()
+
+
+@at("all")
+async def test_an_answer_of_one_service_at_the_callback_of_another(world: World) -> None:
+    visitor = world.door.browser()
+    page = await visitor.ask(Flow(world.door, await world.door.register()))
+    answer = await visitor.decide(page, provider="github")
+    context = client_context(world.ca_file)
+    async with httpx2.AsyncClient(follow_redirects=False, trust_env=False, verify=context) as browser:
+        back = await browser.get(answer.headers["location"])
+    url = back.headers["location"].replace("/callback/github", "/callback/google")
+    assert (await visitor.get(url)).status_code == 400
+    assert visitor.cookie("session") is None
+    assert world.google.asked("/token") == []
