@@ -278,6 +278,14 @@ async def test_errors_at_the_callback(desk: MakeDesk, entra: ScriptedEntra) -> N
     assert "declined" in refused.value.detail
 
 
+async def test_one_prompt_goes_to_entra(desk: MakeDesk, entra: ScriptedEntra) -> None:
+    work = at(desk, entra)
+    await work.sign_in(prompt=frozenset({"login", "consent"}))
+    assert work.asked["prompt"] == "login"
+    await work.sign_in()
+    assert "prompt" not in work.asked
+
+
 async def test_nothing_foreign_is_sent_and_nothing_is_there_to_revoke(desk: MakeDesk, entra: ScriptedEntra) -> None:
     work = at(desk, entra)
     tokens = (await work.sign_in(login_hint="a@example.com")).tokens

@@ -77,3 +77,9 @@ async def test_without_offline_access_there_is_none(desk: MakeDesk, google: Scri
     assert tokens is not None
     assert tokens.refresh_token == ""
     assert "access_type" not in work.asked
+
+
+async def test_a_prompt_is_one_that_google_knows(desk: MakeDesk, google: ScriptedGoogle) -> None:
+    work = at(desk, google)
+    await work.sign_in(prompt=frozenset({"login", "consent"}))
+    assert work.asked["prompt"] == "consent select_account"

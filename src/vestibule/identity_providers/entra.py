@@ -32,6 +32,10 @@ class EntraProvider(OidcProvider):
         self._graph = graph
         self._log = log
 
+    def prompt_for(self, asked: frozenset[str]) -> str:
+        """Entra takes one value: the one that asks most of the person."""
+        return next((one for one in ("login", "consent", "select_account", "none") if one in asked), "")
+
     def is_own_issuer(self, issuer: str) -> bool:
         return issuer in {entra.issuer_of(self._authority, tenant) for tenant in self._tenants}
 

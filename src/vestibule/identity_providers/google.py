@@ -20,6 +20,10 @@ class GoogleProvider(OidcProvider):
         super().__init__(**usual, parameters=parameters)
         self._hosted_domains = frozenset(hosted_domains)
 
+    def prompt_for(self, asked: frozenset[str]) -> str:
+        """Google has no `login`, and answers it with a page of error; choosing the account is as near as it gets."""
+        return " ".join(sorted({"select_account" if one == "login" else one for one in asked}))
+
     def issuer_for(self, header: Mapping[str, Any], claims: Mapping[str, Any], jwks: Mapping[str, Any]) -> str:
         """Google writes its issuer with and without the scheme; the identity's is always the one with it."""
         bare = self._issuer.removeprefix("https://")

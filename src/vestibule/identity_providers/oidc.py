@@ -86,7 +86,7 @@ class OidcProvider:
             state=request.state,
             nonce=request.nonce,
             code_verifier=request.code_verifier,
-            extra={**self._parameters, **_asked_by_client(request)},
+            extra={**self._parameters, **_asked_by_client(request, self.prompt_for(request.prompt))},
         )
 
     async def finish(self, answer: Mapping[str, str], request: SignInRequest) -> SignedIn:
@@ -139,6 +139,10 @@ class OidcProvider:
         await self._discover()
 
     # --- what a kind may change -------------------------------------------------------------------------------------
+
+    def prompt_for(self, asked: frozenset[str]) -> str:
+        """How `prompt` is written; empty: left out."""
+        return " ".join(sorted(asked))
 
     def is_own_issuer(self, issuer: str) -> bool:
         """Whether an answer at the callback may name this issuer (RFC 9207)."""
@@ -233,11 +237,9 @@ class OidcProvider:
             raise self._failures.unavailable(_reason(error)) from error
 
 
-def _asked_by_client(request: SignInRequest) -> dict[str, str]:
+def _asked_by_client(request: SignInRequest, prompt: str) -> dict[str, str]:
     """What the MCP client may ask of the provider through us (OpenID Connect Core §3.1.2.1)."""
-    asked = {}
-    if request.prompt:
-        asked["prompt"] = " ".join(sorted(request.prompt))
+    asked = {"prompt": prompt} if prompt else {}
     if request.login_hint:
         asked["login_hint"] = request.login_hint
     if request.max_age is not None:
