@@ -4,12 +4,13 @@ PYTHON ?= python3
 UV ?= $(shell command -v uv 2>/dev/null || echo .cache/uv/bin/uv)
 RUN = $(UV) run --frozen
 
-.PHONY: demo test lint types imports unit bench clean help
+.PHONY: demo test lint types imports unit bench bench-as clean help
 
 help:
-	@echo "make demo    an MCP server behind sign-in, on this computer (PORT=8080)"
-	@echo "make test    lint, types, import contract, tests: all that CI does"
-	@echo "make bench   how fast the gateway is, beside nginx (needs nginx and wrk)"
+	@echo "make demo      an MCP server behind sign-in, on this computer (PORT=8080)"
+	@echo "make test      lint, types, import contract, tests: all that CI does"
+	@echo "make bench     how fast the gateway is, beside nginx (needs nginx and wrk)"
+	@echo "make bench-as  sign-ins and refreshes per second, beside npm oidc-provider"
 
 PORT ?= 8080
 demo: $(UV)
@@ -32,6 +33,9 @@ unit: $(UV) .cache/chromium
 
 bench: $(UV)
 	$(RUN) python -m bench.gateway
+
+bench-as: $(UV)
+	$(RUN) python -m bench.authorization_server
 
 # uv, when the machine has none: from PyPI, in a folder of its own.
 .cache/uv/bin/uv:

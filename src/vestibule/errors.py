@@ -136,6 +136,57 @@ class ConsentRequired(OAuthError):
     error = "consent_required"
 
 
+class AuthorizationPending(OAuthError):
+    """RFC 8628 §3.5: nobody has answered yet."""
+
+    error = "authorization_pending"
+
+
+class SlowDown(OAuthError):
+    """RFC 8628 §3.5: the device polls too often; its interval is five seconds longer from now on."""
+
+    error = "slow_down"
+
+
+class ExpiredToken(OAuthError):
+    """RFC 8628 §3.5: the device code's time is over."""
+
+    error = "expired_token"
+
+
+class InvalidRequestUri(OAuthError):
+    """RFC 9101 §7: a request_uri that is not one of ours, or not any more."""
+
+    error = "invalid_request_uri"
+
+
+class InvalidDpopProof(OAuthError):
+    """RFC 9449 §5, §7.1."""
+
+    error = "invalid_dpop_proof"
+
+
+class UseDpopNonce(OAuthError):
+    """RFC 9449 §8: the client takes the nonce of the DPoP-Nonce header and tries again."""
+
+    error = "use_dpop_nonce"
+
+    def __init__(self, nonce: str) -> None:
+        super().__init__("The DPoP proof needs the nonce of the DPoP-Nonce header.", action="Try again with it.")
+        self.nonce = nonce
+
+
+class TooManyRequests(OAuthError):
+    """RFC 6585 §4, for the endpoints of the authorization server. `retry_after`: seconds."""
+
+    error = "temporarily_unavailable"
+    status = 429
+
+    def __init__(self, message: str, *, retry_after: int, action: str = "", detail: str = "") -> None:
+        super().__init__(message, action=action or f"Wait {retry_after} seconds.", detail=detail)
+        self.retry_after = retry_after
+
+
 class InvalidRedirectUri(OAuthError):
     """RFC 7591 §3.2.2."""
 
@@ -180,6 +231,18 @@ class PageError(VestibuleError):
         super().__init__(message, action=action, detail=detail)
         self.status = status
         self.error = error
+
+
+class SignInFirst(PageError):
+    """A page that is about a person, and nobody is signed in in this browser."""
+
+    def __init__(self, message: str, *, action: str = "") -> None:
+        super().__init__(message, action=action, status=401, error="login_required")
+
+
+class NotFoundPage(PageError):
+    def __init__(self, message: str, *, action: str = "") -> None:
+        super().__init__(message, action=action, status=404, error="not_found")
 
 
 # --- the resource server and the gateway ----------------------------------------------------------------------------
@@ -254,6 +317,24 @@ class InvalidIssuer(InvalidToken):
 
 class TokenRevoked(InvalidToken):
     code = "TOKEN_REVOKED"
+
+
+class InvalidProof(InvalidToken):
+    """RFC 9449 §7.1: the token is for the holder of a key, and the request does not prove it.
+
+    `nonce` is the one to use next; `is_nonce_missing` says that this was all that was wrong.
+    """
+
+    code = "INVALID_DPOP_PROOF"
+    bearer_error = "invalid_dpop_proof"
+
+    def __init__(
+        self, message: str, *, nonce: str, is_nonce_missing: bool = False, action: str = "", detail: str = ""
+    ) -> None:
+        super().__init__(message, action=action, detail=detail)
+        self.nonce = nonce
+        if is_nonce_missing:
+            self.bearer_error = "use_dpop_nonce"  # type: ignore[misc]
 
 
 class InsufficientScope(Refusal):

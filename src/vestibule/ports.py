@@ -12,23 +12,31 @@ from datetime import datetime
 from typing import Any, Protocol, TypeAlias
 
 from vestibule.model import (
+    AccessToken,
     AuditEvent,
     AuthorizationCode,
     AuthorizationRequest,
+    Block,
+    BlockKind,
     Client,
     ClientId,
     Consent,
     ConsentKey,
+    DeviceRequest,
     Grant,
     GrantId,
+    KeptTokens,
     Principal,
+    Proof,
     ProviderTokens,
+    PushedRequest,
     RefreshToken,
     Resource,
     Revocation,
     Session,
     SignedIn,
     SignIn,
+    TenantId,
     TokenDigest,
     Upstream,
 )
@@ -55,6 +63,18 @@ class ClientStore(Protocol):
 
     async def get(self, client_id: ClientId) -> Client | None: ...
 
+    async def remember(self, client: Client) -> None:
+        """Add, or replace what was known of it; when it was first known and last used stays."""
+
+    async def list_all(self, *, limit: int = 1000) -> Sequence[Client]:
+        """The last registered first."""
+
+    async def count_unused(self) -> int:
+        """How many have never got a token."""
+
+    async def touch(self, client_id: ClientId, *, now: datetime) -> None:
+        """It has got a token. Nothing happens for a client that is not kept here."""
+
     async def remove(self, client_id: ClientId) -> bool:
         """Whether there was such a client. Its grants are not touched."""
 
@@ -78,6 +98,44 @@ class AuthorizationRequestStore(Protocol):
         """APPROVED → FINISHED by the state that the provider sent back. Exactly one concurrent caller gets it."""
 
 
+class PushedRequestStore(Protocol):
+    async def add(self, request: PushedRequest) -> None: ...
+
+    async def get(self, digest: TokenDigest, *, now: datetime) -> PushedRequest | None: ...
+
+    async def take(self, digest: TokenDigest, *, now: datetime) -> PushedRequest | None:
+        """Exactly one concurrent caller gets it."""
+
+
+class DeviceRequestStore(Protocol):
+    async def add(self, request: DeviceRequest) -> None: ...
+
+    async def get(self, digest: TokenDigest, *, now: datetime) -> DeviceRequest | None:
+        """The pending request of this device code."""
+
+    async def find(self, user_code: str, *, now: datetime) -> DeviceRequest | None:
+        """The pending request of this user code."""
+
+    async def poll(self, digest: TokenDigest, *, now: datetime) -> tuple[DeviceRequest, bool] | None:
+        """The request, expired or not, and whether this poll came too soon: then its interval has grown by 5 s."""
+
+    async def approve(self, digest: TokenDigest, grant_id: GrantId, *, now: datetime) -> bool:
+        """PENDING → APPROVED. True for exactly one of approvals and refusals."""
+
+    async def refuse(self, digest: TokenDigest, *, now: datetime) -> bool:
+        """PENDING → REFUSED."""
+
+    async def redeem(self, digest: TokenDigest, *, now: datetime) -> DeviceRequest | None:
+        """APPROVED → REDEEMED. Exactly one concurrent caller gets it; None when its grant has been revoked."""
+
+
+class OneTimeStore(Protocol):
+    """What may be seen once: the `jti` of an assertion or of a proof."""
+
+    async def use(self, kind: str, digest: TokenDigest, *, expires_at: datetime, now: datetime) -> bool:
+        """True for the first caller of all replicas, until it expires."""
+
+
 class ConsentStore(Protocol):
     async def remember(self, consent: Consent) -> None:
         """Replaces what was remembered for the same key."""
@@ -86,6 +144,8 @@ class ConsentStore(Protocol):
 
     async def forget(self, key: ConsentKey) -> bool: ...
 
+    async def list_of(self, tenant: TenantId, user: str) -> Sequence[Consent]: ...
+
 
 class SessionStore(Protocol):
     async def add(self, session: Session) -> None: ...
@@ -93,6 +153,9 @@ class SessionStore(Protocol):
     async def get(self, digest: TokenDigest, *, now: datetime) -> Session | None: ...
 
     async def remove(self, digest: TokenDigest) -> bool: ...
+
+    async def remove_of(self, tenant: TenantId, user: str) -> int:
+        """Sign this person out of every browser. How many there were."""
 
 
 class GrantStore(Protocol):
@@ -103,13 +166,22 @@ class GrantStore(Protocol):
     async def get(self, grant_id: GrantId) -> Grant | None:
         """The grant, revoked or not."""
 
-    async def list_live(self, *, limit: int = 1000) -> Sequence[Grant]: ...
+    async def list_live(
+        self, *, tenant: TenantId | None = None, user: str = "", client_id: str = "", limit: int = 1000
+    ) -> Sequence[Grant]:
+        """Those of this person and this client, where they are named; the newest first."""
+
+    async def touch(self, grant_id: GrantId, *, now: datetime) -> None:
+        """It has given a token."""
 
     async def revoke(self, grant_id: GrantId, *, now: datetime, tokens_expire_at: datetime) -> bool:
         """Mark it revoked and announce that to every replica, in one step that cannot happen half.
 
         True for the one caller whose call revoked it. `tokens_expire_at`: when the last access token dies by itself.
         """
+
+    async def revoke_all(self, revocation: Revocation) -> Sequence[Grant]:
+        """Everything of a user or a client, and the announcement, in one step. Those that this call revoked."""
 
 
 class CodeStore(Protocol):
@@ -142,6 +214,40 @@ class RefreshTokenStore(Protocol):
         """
 
 
+class KeptTokenStore(Protocol):
+    """The sealed tokens of identity providers."""
+
+    async def add(self, kept: KeptTokens) -> None: ...
+
+    async def get(self, tokens_id: str) -> KeptTokens | None: ...
+
+    async def replace(self, kept: KeptTokens, sealed: bytes) -> bool:
+        """Write the next version. False when another version has been written since `kept` was read."""
+
+    async def lease(self, tokens_id: str, *, now: datetime, until: datetime) -> bool:
+        """The right to refresh it, for one caller of all replicas at a time. `replace` ends it."""
+
+    async def release(self, tokens_id: str) -> None:
+        """Give the lease back without a new version."""
+
+    async def drop_unused(self, tokens_id: str, *, now: datetime) -> KeptTokens | None:
+        """Delete it when no live session and no live grant needs it. Exactly one concurrent caller gets it."""
+
+    async def sealed_otherwise(self, prefix: bytes, *, limit: int = 100) -> Sequence[KeptTokens]:
+        """Those whose sealed value does not begin like this: what another key has sealed."""
+
+
+class BlockStore(Protocol):
+    async def add(self, block: Block) -> None:
+        """Replaces an earlier one of the same value."""
+
+    async def find(self, kind: BlockKind, tenant: TenantId, value: str) -> Block | None: ...
+
+    async def remove(self, kind: BlockKind, tenant: TenantId, value: str) -> bool: ...
+
+    async def list_all(self) -> Sequence[Block]: ...
+
+
 class RevocationFeed(Protocol):
     async def announce(self, revocation: Revocation) -> None: ...
 
@@ -158,8 +264,11 @@ class AuditLog(Protocol):
 
 
 class Housekeeping(Protocol):
-    async def sweep(self, *, now: datetime) -> int:
-        """Delete what has expired and blank the sealed successors whose window has passed. How many rows it touched."""
+    async def sweep(self, *, now: datetime, unused_since: datetime | None = None) -> int:
+        """Delete what has expired and blank the sealed successors whose window has passed. How many rows it touched.
+
+        Registered clients go that have never got a token and registered before `unused_since`.
+        """
 
 
 class Store(Protocol):
@@ -169,6 +278,16 @@ class Store(Protocol):
     def clients(self) -> ClientStore: ...
     @property
     def requests(self) -> AuthorizationRequestStore: ...
+    @property
+    def pushed_requests(self) -> PushedRequestStore: ...
+    @property
+    def device_requests(self) -> DeviceRequestStore: ...
+    @property
+    def one_time(self) -> OneTimeStore: ...
+    @property
+    def kept_tokens(self) -> KeptTokenStore: ...
+    @property
+    def blocks(self) -> BlockStore: ...
     @property
     def consents(self) -> ConsentStore: ...
     @property
@@ -224,6 +343,9 @@ class Authenticator(Protocol):
 
 
 class SigningKeys(Protocol):
+    def sign_jwt(self, typ: str, claims: Mapping[str, Any]) -> str:
+        """A JWT with ES256 under the newest key, whose `kid` the JWK Set has."""
+
     def public_jwks(self) -> Mapping[str, Any]:
         """RFC 7517 JWK Set with public members only."""
 
@@ -244,8 +366,54 @@ class Doorkeeper(Protocol):
     async def admit(self, authorization: bytes | None, resource: Resource, now: float) -> Principal:
         """Verify the header's token for this resource. `now`: seconds since the epoch."""
 
+    def check_proof(
+        self, principal: Principal, authorization: bytes, proofs: Sequence[str], *, method: str, url: str
+    ) -> None:
+        """For a principal whose token is bound to a key: raise `InvalidProof` unless this request proves it.
+
+        `proofs`: the values of its DPoP headers. Nothing happens for a bearer token.
+        """
+
     def on_revoked(self, listener: Callable[[Callable[[Principal], bool]], None]) -> None:
         """`listener` is called with a predicate whenever principals stop being welcome, to end their streams."""
+
+
+class ProofChecker(Protocol):
+    """Whether a request holds the key that its token is for (RFC 9449)."""
+
+    def check(self, proofs: Sequence[str], *, method: str, url: str, access_token: str | None = None) -> Proof:
+        """The proof, new to this replica and with a nonce of ours.
+
+        Raises `InvalidDpopProof`, or `UseDpopNonce` with the nonce to use.
+        """
+
+    def nonce(self) -> str:
+        """The one to use next; good for five minutes at least, on every replica."""
+
+
+class ProviderTokenKeeper(Protocol):
+    """The tokens that identity providers gave us for people: kept sealed, refreshed once for all who wait."""
+
+    async def keep(self, tokens: ProviderTokens, tenant: TenantId, user: str) -> str:
+        """The id to find them by."""
+
+    async def get(self, tokens_id: str) -> ProviderTokens:
+        """Tokens that are good for another minute at least, refreshed if need be.
+
+        Raises `ProviderSignInNeeded`, or `IdentityProviderUnavailable`.
+        """
+
+    async def drop(self, tokens_id: str) -> None:
+        """Forget them if no session and no grant needs them any more, and tell the provider. Never raises for its
+        sake."""
+
+
+class TokenReader(Protocol):
+    def read(self, token: str, now: float) -> AccessToken:
+        """What an access token of ours says, for whichever resource, if it is alive and not revoked.
+
+        Raises a `Refusal`. `now`: seconds since the epoch.
+        """
 
 
 class Permission(Protocol):

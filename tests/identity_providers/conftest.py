@@ -20,7 +20,7 @@ from vestibule.outbound import OutboundClient
 from vestibule.outbound.tls import client_context
 from vestibule.ports import IdentityProvider, SignInRequest
 from vestibule.testing.clock import FrozenClock
-from vestibule.wiring_providers import make_providers, metadata_hosts
+from vestibule.wiring.providers import make_providers, metadata_hosts
 
 ROOT = "q3Xc8VbWm1tYd0Zr7Nf2Kp9Lh5Gs4Jw6Ea-TuIoPyQk"
 CALLBACK = "http://127.0.0.1:8080/callback/work"

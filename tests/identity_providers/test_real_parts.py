@@ -24,7 +24,7 @@ async def sign_in(work: Desk, service: Emulated, person: str) -> SignedIn:
 
 
 async def test_oidc_provider_gives_and_refreshes_and_takes_back(desk: MakeDesk, tmp_path: Path) -> None:
-    with oidc_provider(free_port(), CALLBACK, tmp_path / "log") as idp:
+    with oidc_provider(free_port(), CALLBACK, tmp_path / "log", features=["revocation"]) as idp:
         work = desk(
             kind="oidc",
             issuer=idp.issuer,

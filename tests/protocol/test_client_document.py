@@ -13,12 +13,12 @@ from vestibule.model import Client, ClientOrigin
 from vestibule.protocol.client_document import (
     DEFAULT_CACHE,
     LONGEST_CACHE,
-    MAX_URL,
     SHORTEST_CACHE,
     cache_lifetime,
     check_client_id_url,
     read_client_document,
 )
+from vestibule.protocol.client_url import MAX_URL
 from vestibule.protocol.redirect_uri import check_registrable
 
 URL = "https://c.example/client.json"

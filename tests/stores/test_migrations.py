@@ -1,6 +1,7 @@
 """Revisions: the constant and Alembic agree, the schema is what the tables say, and nobody migrates twice or back."""
 
 import asyncio
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from sqlalchemy import Connection, create_engine, text
 
 from vestibule.errors import StartError
 from vestibule.stores import SqlStore, open_store
-from vestibule.stores.migrations import VERSION_TABLE
+from vestibule.stores.migrations import VERSION_TABLE, apart
 from vestibule.stores.migrations.run import configuration
 from vestibule.stores.open import REVISIONS
 from vestibule.stores.tables import metadata
@@ -43,15 +44,68 @@ async def test_the_migrated_schema_is_what_the_tables_say(address: str) -> None:
     await store.close()
 
 
-def test_a_store_that_is_up_to_date_needs_no_alembic(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("apart", "loaded"), [(False, ["['alembic']", "[]"]), (True, ["[]", "[]"])])
+def test_alembic_is_loaded_only_where_it_migrates(tmp_path: Path, apart: bool, loaded: list[str]) -> None:
     program = (
         "import asyncio, sys; from vestibule.stores import open_store\n"
-        "async def main(): await (await open_store(sys.argv[1])).close()\n"
-        "asyncio.run(main()); print([name for name in ('alembic', 'psycopg') if name in sys.modules])"
+        f"async def main(): await (await open_store(sys.argv[1], apart={apart})).close()\n"
+        "asyncio.run(main())\n"
+        "print([name for name in ('alembic', 'psycopg', 'sqlalchemy.orm') if name in sys.modules])"
     )
     command = [sys.executable, "-c", program, f"sqlite:///{tmp_path / 'store.db'}"]
-    printed = [subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() for _ in range(2)]
-    assert printed == ["['alembic']", "[]"]
+    assert [subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() for _ in "12"] == loaded
+
+
+async def test_migrating_apart_makes_the_same_store(address: str) -> None:
+    client = a_client()
+    store = await open_store(address, apart=True)
+    await store.clients.add(client)
+    await store.close()
+    store = await open_store(address, migrate=False)
+    assert await store.clients.get(client.client_id) == client
+    await store.close()
+
+
+async def test_what_fails_apart_is_told_as_it_would_be_here(postgres: str) -> None:
+    engine = create_engine(postgres.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE sessions (id int)"))
+    engine.dispose()
+    told = []
+    for elsewhere in (False, True):
+        with pytest.raises(StartError) as refused:
+            await open_store(postgres, apart=elsewhere)
+        told.append((refused.value.message, refused.value.action, refused.value.detail))
+    assert told[0] == told[1]
+    assert "Nothing in it has changed" in told[0][0]
+
+
+async def test_a_migrating_process_that_ends_without_a_word_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart, "_COMMAND", (sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"))
+    with pytest.raises(StartError, match="ended with -9"):
+        await apart.migrate_apart("sqlite://")
+
+
+async def test_giving_up_ends_the_migrating_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    program = f"import os, pathlib, time; pathlib.Path({str(started)!r}).write_text(str(os.getpid())); time.sleep(60)"
+    monkeypatch.setattr(apart, "_COMMAND", (sys.executable, "-c", program))
+    task = asyncio.create_task(apart.migrate_apart("sqlite://"))
+    while not started.exists() or not started.read_text():
+        await asyncio.sleep(0.02)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(started.read_text()), 0)
+
+
+def test_the_real_asyncio_package_is_there_for_who_asks() -> None:
+    program = (
+        "import vestibule.stores, sqlalchemy.ext.asyncio as real; from vestibule.stores import _asyncio\n"
+        "assert real.AsyncEngine is _asyncio.AsyncEngine; assert real.AsyncSession"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 async def test_a_newer_store_is_refused_and_not_touched(address: str) -> None:

@@ -1,51 +1,91 @@
-"""From an approved request to a code, for somebody whose identity is known."""
+"""From an approved request to what it was for, with somebody whose identity is known: a code, a device's grant, a page.
+
+The person gets the scopes that their roles allow; the client is told in the token's answer which those are.
+"""
 
 from dataclasses import replace
 
 from vestibule.authorization_server.replies import Context, Redirect
 from vestibule.authorization_server.server import AuthorizationServer
-from vestibule.model import AuthorizationRequest, Grant, Identity, RequestState, Session
-from vestibule.protocol.authorize import code_response
+from vestibule.errors import OAuthError, PageError
+from vestibule.model import AuthorizationRequest, Grant, Purpose, RequestState, Session
+from vestibule.protocol.authorize import code_response, error_response
+from vestibule.protocol.scope import permitted
+
+_START_AGAIN = "Go back to the application and start again."
 
 
 async def approve_for_session(
     request: AuthorizationRequest, session: Session, server: AuthorizationServer, context: Context
 ) -> Redirect:
     """The person is signed in and has approved this very question before, or just now."""
-    return await give_code(
-        replace(request, state=RequestState.FINISHED), session.identity, session.tenant, server, context
-    )
+    await server.check_welcome(session.tenant, session.identity.user)
+    return await give(replace(request, state=RequestState.FINISHED), session, server, context)
 
 
-async def give_code(
-    request: AuthorizationRequest, identity: Identity, tenant: str, server: AuthorizationServer, context: Context
+async def give(
+    request: AuthorizationRequest, session: Session, server: AuthorizationServer, context: Context
 ) -> Redirect:
-    """Make the grant and its code, and send the browser to the client with `code`, `state` and `iss`."""
-    grant = Grant(
-        grant_id=server.token(size=16),
-        tenant=tenant,
-        identity=identity,
-        client_id=request.client_id,
-        scopes=request.scopes,
-        resource=request.resource,
-        created_at=server.clock(),
-    )
-    code = await server.issue_code(
-        grant,
-        redirect_uri=request.redirect_uri,
-        redirect_uri_given=request.redirect_uri_given,
-        challenge=request.code_challenge,
-    )
-    await server.record(
-        context,
-        "code.issue",
-        "allowed",
-        actor=identity.user,
-        client_id=grant.client_id,
-        tenant=tenant,
-        target=grant.grant_id,
-        facts={"resource": grant.resource, "scope": " ".join(grant.scopes)},
-    )
+    """Make the grant and whatever leads to it, and send the browser on."""
+    if request.purpose is Purpose.ACCOUNT:
+        return Redirect(f"{server.settings.issuer}/me")
+    await server.remember_client(request.client_id, context)
+    grant = _grant(request, session, server)
+    if request.purpose is Purpose.DEVICE:
+        return await _give_to_device(request, grant, server, context)
+    code = await server.issue_code(grant, request)
+    await _record(grant, "code.issue", server, context)
     return Redirect(
         code_response(request.redirect_uri, code=code, state=request.client_state, issuer=server.settings.issuer)
+    )
+
+
+def refusal(request: AuthorizationRequest, error: OAuthError, server: AuthorizationServer) -> Redirect:
+    """Where an error of this request goes: to the client, or to a page of ours where there is no way back."""
+    if request.purpose is not Purpose.CLIENT:
+        raise PageError(error.message, action=error.action or _START_AGAIN, status=403, error=error.error)
+    url = error_response(request.redirect_uri, error, state=request.client_state, issuer=server.settings.issuer)
+    return Redirect(url)
+
+
+async def _give_to_device(
+    request: AuthorizationRequest, grant: Grant, server: AuthorizationServer, context: Context
+) -> Redirect:
+    await server.store.grants.add(grant)
+    approved = request.device_digest is not None and await server.store.device_requests.approve(
+        request.device_digest, grant.grant_id, now=server.clock()
+    )
+    if not approved:
+        raise PageError("The device's code has expired, or has been answered already.", action="Begin on the device.")
+    await _record(grant, "device.approve", server, context)
+    return Redirect(f"{server.settings.issuer}/device?done=1")
+
+
+def _grant(request: AuthorizationRequest, session: Session, server: AuthorizationServer) -> Grant:
+    now, identity = server.clock(), session.identity
+    longest = server.settings.lifetimes.grant
+    return Grant(
+        grant_id=server.token(size=16),
+        tenant=session.tenant,
+        identity=identity,
+        client_id=request.client_id,
+        scopes=permitted(request.scopes, identity.roles, server.settings.permissions),
+        resource=request.resource,
+        created_at=now,
+        expires_at=None if longest is None else now + longest,
+        last_used_at=now,
+        tokens_id=session.tokens_id,
+    )
+
+
+async def _record(grant: Grant, action: str, server: AuthorizationServer, context: Context) -> None:
+    await server.record(
+        context,
+        action,
+        "allowed",
+        actor=grant.identity.user,
+        client_id=grant.client_id,
+        tenant=grant.tenant,
+        target=grant.grant_id,
+        facts={"resource": grant.resource, "scope": " ".join(grant.scopes)},
     )

@@ -4,10 +4,11 @@ Consent comes before the identity provider: nothing leaves for it until somebody
 """
 
 from vestibule.authorization_server.approve import approve_for_session
+from vestibule.authorization_server.par import take_up
 from vestibule.authorization_server.replies import Browser, Context, Cookie, CookieName, Redirect
 from vestibule.authorization_server.server import AuthorizationServer, consent_key, is_recent
-from vestibule.errors import ConsentRequired, LoginRequired, OAuthError
-from vestibule.model import AuthorizationRequest, Session, digest
+from vestibule.errors import ConsentRequired, InvalidRequest, LoginRequired, OAuthError
+from vestibule.model import AuthorizationRequest, Client, Session, digest
 from vestibule.protocol.authorize import CheckedRequest, check_redirect_uri, check_request, error_response
 from vestibule.protocol.parameters import Parameters
 
@@ -15,9 +16,15 @@ _COOKIE_LIFETIME = 24 * 3600  # seconds; the requests that it binds live ten min
 
 
 async def authorize(query: Parameters, browser: Browser, server: AuthorizationServer, context: Context) -> Redirect:
-    client = await server.clients.for_authorize(query.get("client_id"))  # a page: nothing is proven yet
+    pushed = query
+    query = await take_up(query, browser, server)  # a page
+    client = await server.clients.for_authorize(
+        query.get("client_id"), context.address
+    )  # a page: nothing is proven yet
     redirect_uri = check_redirect_uri(query, client)  # a page: the last one
     try:
+        if pushed is query and (client.needs_pushed_requests or server.settings.needs_pushed_requests):
+            raise InvalidRequest("This client's requests are pushed first.", action="Send them to /par (RFC 9126).")
         checked = check_request(query, client, redirect_uri, server.settings.resources, server.offered_scopes)
         return await _answer(checked, browser, server, context)
     except OAuthError as error:
@@ -37,7 +44,7 @@ async def _answer(checked: CheckedRequest, browser: Browser, server: Authorizati
     if session is None and "none" in checked.prompt:
         raise LoginRequired("Nobody is signed in in this browser, and prompt=none forbids asking.")
     request, cookies = _new_request(checked, browser, server)
-    if session is not None and await _has_approved(checked, session, server) and not browser.prefetches:
+    if session is not None and not browser.prefetches and await _is_settled(request, checked.client, session, server):
         return await approve_for_session(request, session, server, context)
     if "none" in checked.prompt:
         raise ConsentRequired("This person has not approved the request, and prompt=none forbids asking.")
@@ -45,19 +52,19 @@ async def _answer(checked: CheckedRequest, browser: Browser, server: Authorizati
     return Redirect(f"{server.settings.issuer}/consent?txn={request.request_id}", cookies)
 
 
-async def _has_approved(checked: CheckedRequest, session: Session, server: AuthorizationServer) -> bool:
-    if "consent" in checked.prompt:
+async def _is_settled(
+    request: AuthorizationRequest, client: Client, session: Session, server: AuthorizationServer
+) -> bool:
+    """Whether nobody needs to be asked: the answer is known, and who asks is who asked before.
+
+    RFC 8252 §8.6: any program on this computer can wait at a loopback address or claim a scheme, and say that it is a
+    public client whose id it has read. For these one click remains.
+    """
+    is_anybody = not client.is_confidential and not request.redirect_uri.startswith("https://")
+    if is_anybody or "consent" in request.prompt:
         return False
-    consent = await server.store.consents.find(
-        consent_key(
-            user=session.identity.user,
-            tenant=session.tenant,
-            client_id=checked.client.client_id,
-            redirect_uri=checked.redirect_uri,
-            resource=checked.resource.identifier,
-        )
-    )
-    return consent is not None and consent.approved and consent.scopes >= frozenset(checked.scopes)
+    consent = await server.store.consents.find(consent_key(request, session))
+    return consent is not None and consent.approved and consent.scopes >= frozenset(request.scopes)
 
 
 def _new_request(
@@ -80,5 +87,6 @@ def _new_request(
         prompt=checked.prompt,
         login_hint=checked.login_hint,
         max_age=checked.max_age,
+        key_thumbprint=checked.key_thumbprint,
     )
     return request, (Cookie(CookieName.CONSENT, binding, _COOKIE_LIFETIME),)

@@ -6,14 +6,13 @@ only then is the provider's answer read.
 
 import hmac
 
-from vestibule.authorization_server.approve import give_code
+from vestibule.authorization_server.approve import give, refusal
 from vestibule.authorization_server.consent import VERIFIER_PURPOSE
 from vestibule.authorization_server.replies import Browser, Context, Redirect
 from vestibule.authorization_server.server import AuthorizationServer
-from vestibule.errors import AccessDenied, PageError
-from vestibule.model import DEFAULT_TENANT, AuthorizationRequest, Identity, SignedIn, SignIn, digest
+from vestibule.errors import OAuthError, PageError
+from vestibule.model import DEFAULT_TENANT, AuthorizationRequest, Purpose, SignedIn, SignIn, digest
 from vestibule.ports import SignInRequest
-from vestibule.protocol.authorize import error_response
 from vestibule.protocol.parameters import Parameters
 
 _START_AGAIN = "Go back to the application and start again."
@@ -28,14 +27,13 @@ async def callback(
     _check_browser(browser, sign_in)
     try:
         signed_in = await _identify(query, request, sign_in, server)
-    except AccessDenied as error:
-        await _record(request, server, context, reason=error.detail)
-        url = error_response(request.redirect_uri, error, state=request.client_state, issuer=server.settings.issuer)
-        return Redirect(url)
+        return await _welcome(signed_in, request, browser, server, context)
+    except OAuthError as error:
+        await _record(request, server, context, reason=f"{error.error}: {error.detail}")
+        return refusal(request, error, server)
     except PageError as error:
         await _record(request, server, context, reason=error.detail)
         raise
-    return await _welcome(signed_in.identity, request, browser, server, context)
 
 
 async def _redeem_state(query: Parameters, server: AuthorizationServer) -> tuple[AuthorizationRequest, SignIn]:
@@ -85,34 +83,27 @@ async def _identify(
 
 
 async def _welcome(
-    identity: Identity, request: AuthorizationRequest, browser: Browser, server: AuthorizationServer, context: Context
+    signed_in: SignedIn, request: AuthorizationRequest, browser: Browser, server: AuthorizationServer, context: Context
 ) -> Redirect:
-    tenant = DEFAULT_TENANT
-    session = await server.open_session(identity, tenant, browser)
-    await server.record(
-        context, "session.open", "allowed", actor=identity.user, client_id=request.client_id, tenant=tenant
-    )
-    await server.remember_consent(
-        user=identity.user,
-        tenant=tenant,
-        client_id=request.client_id,
-        redirect_uri=request.redirect_uri,
-        resource=request.resource,
-        scopes=request.scopes,
-        approved=True,
-    )
-    await server.record(
-        context,
-        "consent.approve",
-        "allowed",
-        actor=identity.user,
-        client_id=request.client_id,
-        tenant=tenant,
-        target=request.resource,
-        facts={"scope": " ".join(request.scopes)},
-    )
-    redirect = await give_code(request, identity, tenant, server, context)
-    return Redirect(redirect.url, (session,))
+    tenant, user = DEFAULT_TENANT, signed_in.identity.user
+    await server.check_welcome(tenant, user)
+    session, cookie = await server.open_session(signed_in, tenant, browser)
+    await server.record(context, "session.open", "allowed", actor=user, client_id=request.client_id, tenant=tenant)
+    if request.purpose is Purpose.CLIENT:
+        await server.remember_consent(request, session, approved=True)
+    if request.purpose is not Purpose.ACCOUNT:
+        await server.record(
+            context,
+            "consent.approve",
+            "allowed",
+            actor=user,
+            client_id=request.client_id,
+            tenant=tenant,
+            target=request.resource,
+            facts={"scope": " ".join(request.scopes)},
+        )
+    redirect = await give(request, session, server, context)
+    return Redirect(redirect.url, (cookie,))
 
 
 async def _record(request: AuthorizationRequest, server: AuthorizationServer, context: Context, *, reason: str) -> None:

@@ -2,9 +2,9 @@
 
 One fetch serves all who wait for it. A valid document is kept as long as its headers allow, at most a thousand of
 them, those last asked for; an error is never kept. Anybody can make us ask anybody, so there are limits, before the
-first byte goes out: a few fetches a minute for one host, a pause for a host that keeps failing, and so many a minute
-in all. A document that has been valid here before is counted by itself, so that nobody can use up its chances by
-asking for its neighbours.
+first byte goes out: a few fetches a minute for one network that makes us ask, and for one host that is asked; a pause
+for a host that keeps failing; and so many a minute in all. A document that has been valid here before is counted by
+itself, so that nobody can use up its chances by asking for its neighbours.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
+from vestibule.authorization_server.throttle import network_of
 from vestibule.errors import FetchError, FetchRefused, InvalidClientMetadata
 from vestibule.model import Client
 from vestibule.ports import Clock, DocumentFetcher
@@ -21,7 +22,8 @@ from vestibule.protocol.client_document import CAP, cache_lifetime, check_client
 
 MAX_DOCUMENTS = 1000
 PER_HOST = 10  # fetches a minute, of documents that were never valid here; and of each document that was
-IN_ALL = 120  # fetches a minute of documents that were never valid here
+IN_ALL = 600  # fetches a minute of documents that were never valid here
+PER_SOURCE = 20  # fetches a minute of documents that were never valid here, for one network that asks
 FAILURES = 5  # in a minute, until a pause
 PAUSE = timedelta(seconds=30)
 MINUTE = timedelta(minutes=1)
@@ -35,22 +37,46 @@ class _Kept:
     until: datetime  # after that it is only known, and no longer used
 
 
+@dataclass(frozen=True, slots=True)
+class DomainTrust:
+    """What the operator thinks of the hosts that documents stand at. A domain is itself and what is under it."""
+
+    trusted: tuple[str, ...] = ()
+    blocked: tuple[str, ...] = ()
+    only_trusted: bool = False
+
+    def is_trusted(self, url: str) -> bool:
+        return _is_under(url, self.trusted)
+
+    def check(self, url: str) -> None:
+        """Raise `InvalidClientMetadata` for a document that is not wanted here: before anything is fetched."""
+        if _is_under(url, self.blocked) or (self.only_trusted and not self.is_trusted(url)):
+            raise InvalidClientMetadata("this server does not accept applications of this domain")
+
+
+def _is_under(url: str, domains: tuple[str, ...]) -> bool:
+    host = urlsplit(url).hostname or ""
+    return any(host == domain or host.endswith(f".{domain}") for domain in domains)
+
+
 class ClientDocuments:
     """Implements `clients.DocumentClients`."""
 
-    def __init__(self, fetcher: DocumentFetcher, clock: Clock) -> None:
+    def __init__(self, fetcher: DocumentFetcher, clock: Clock, trust: DomainTrust = DomainTrust()) -> None:
         self._fetcher = fetcher
         self._clock = clock
         self._kept: OrderedDict[str, _Kept] = OrderedDict()  # the last asked for at the end
         self._flights: dict[str, asyncio.Task[Client]] = {}
         self._limits = _Limits()
+        self._trust = trust
 
-    async def get(self, url: str) -> Client:
-        """The client that the document at `url` describes.
+    async def get(self, url: str, address: str = "") -> Client:
+        """The client that the document at `url` describes. `address`: who makes us ask.
 
         Raises `InvalidClientMetadata`, or `FetchError` with one message for every cause.
         """
         check_client_id_url(url)
+        self._trust.check(url)
         kept = self._kept.get(url)
         if kept is not None:
             self._kept.move_to_end(url)
@@ -59,7 +85,7 @@ class ClientDocuments:
         flight = self._flights.get(url)
         if flight is None:
             target = url if kept is not None else urlsplit(url).netloc
-            self._limits.take(target, known=kept is not None, now=self._clock())
+            self._limits.take(target, known=kept is not None, source=network_of(address), now=self._clock())
             flight = self._flights[url] = asyncio.create_task(self._fetch(url, target))
             flight.add_done_callback(lambda done: self._land(url, done))
         return await asyncio.shield(flight)  # one who gives up does not end it for the others
@@ -81,6 +107,10 @@ class ClientDocuments:
             self._kept.popitem(last=False)
         return client
 
+    def is_trusted(self, url: str) -> bool:
+        """Whether the operator knows whoever publishes at this URL."""
+        return self._trust.is_trusted(url)
+
     def _land(self, url: str, flight: asyncio.Task[Client]) -> None:
         del self._flights[url]
         if not flight.cancelled():
@@ -100,9 +130,9 @@ class _Limits:
 
     def __init__(self) -> None:
         self._records: dict[_Target, _Record] = {}
-        self._strangers: deque[datetime] = deque()
+        self._strangers: deque[tuple[datetime, str]] = deque()
 
-    def take(self, target: _Target, *, known: bool, now: datetime) -> None:
+    def take(self, target: _Target, *, known: bool, source: str, now: datetime) -> None:
         """Count one fetch. Raises `FetchRefused` when it is one too many."""
         self._forget(now)
         record = self._records.setdefault(target, _Record())
@@ -111,16 +141,19 @@ class _Limits:
         if len(record.failed) >= FAILURES and now < record.failed[-1] + PAUSE:
             raise _refused(f"{target[:200]} failed {FAILURES} times within a minute")
         if not known:
+            if sum(by == source for _, by in self._strangers) >= PER_SOURCE:
+                raise _refused(f"{source} made us ask for {PER_SOURCE} new documents within a minute")
             if len(self._strangers) >= IN_ALL:
                 raise _refused(f"{IN_ALL} new documents were asked for within a minute")
-            self._strangers.append(now)
+            self._strangers.append((now, source))
         record.asked.append(now)
 
     def failed(self, target: _Target, *, now: datetime) -> None:
         self._records.setdefault(target, _Record()).failed.append(now)
 
     def _forget(self, now: datetime) -> None:
-        _drop_old(self._strangers, now)
+        while self._strangers and self._strangers[0][0] <= now - MINUTE:
+            self._strangers.popleft()
         for target, record in list(self._records.items()):
             _drop_old(record.asked, now)
             _drop_old(record.failed, now)

@@ -1,32 +1,46 @@
 """Which client a `client_id` means: one of the configuration, the URL of a document, or a registered one."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Protocol
 
-from vestibule.errors import FetchError, InvalidClientMetadata, PageError
+from vestibule.errors import FetchError, InvalidClient, InvalidClientMetadata, PageError
 from vestibule.model import Client, ClientId, ClientOrigin
 from vestibule.ports import ClientStore
-from vestibule.protocol.client_document import check_client_id_url
+from vestibule.protocol.client_url import check_client_id_url
+from vestibule.protocol.registration import GRANT_TYPES
 
 MAX_CLIENT_ID = 2048
 
 
 class DocumentClients(Protocol):
-    async def get(self, url: str) -> Client:
-        """The client whose metadata document stands at this URL. Raises `InvalidClientMetadata` or `FetchError`."""
+    async def get(self, url: str, address: str = "") -> Client:
+        """The client whose metadata document stands at this URL. Raises `InvalidClientMetadata` or `FetchError`.
+
+        `address`: on whose behalf it is fetched, if it must be.
+        """
+
+    def is_trusted(self, url: str) -> bool: ...
 
 
 class ClientDirectory:
     """Looks in the three places, in this order. A registered id never looks like a URL, so none can shadow another."""
 
     def __init__(
-        self, configured: Mapping[ClientId, Client], registered: ClientStore, documents: DocumentClients | None
+        self,
+        configured: Mapping[ClientId, Client],
+        registered: ClientStore,
+        documents: DocumentClients | None,
+        *,
+        issuer: str = "",
     ) -> None:
+        """`issuer`: a client that registered at another of our issuers is not known here, nor is its secret good."""
         self._configured = configured
         self._registered = registered
         self._documents = documents
+        self._issuer = issuer
 
-    async def for_authorize(self, client_id: str) -> Client:
+    async def for_authorize(self, client_id: str, address: str = "") -> Client:
         """The client, with everything it says of itself fetched and checked. Raises `PageError`."""
         if not client_id:
             raise PageError(
@@ -34,7 +48,7 @@ class ClientDirectory:
                 action="Go back to the application and start again.",
             )
         if is_url(client_id) and client_id not in self._configured:
-            return await self._document(client_id)
+            return await self._document(client_id, address)
         client = await self._known(client_id)
         if client is None:
             raise PageError(
@@ -45,28 +59,57 @@ class ClientDirectory:
             )
         return client
 
-    async def for_token(self, client_id: str) -> Client | None:
+    async def for_token(self, client_id: str, *, with_keys: bool = False, address: str = "") -> Client | None:
         """The client as far as its authentication goes.
 
-        A document is not fetched again: its client is public, so the code's and the refresh token's own binding to the
-        `client_id` is all there is to prove, and a host that is down signs nobody out.
+        A document is not fetched again: what it said of the client's keys was remembered when somebody approved it, and
+        a host that is down signs nobody out. One that nobody has approved has nothing to redeem either; it is looked
+        at only when it wants to prove itself with its keys (a device that waits for its first approval).
+        """
+        known = await self._known(client_id)
+        if known is None and with_keys and is_url(client_id):
+            return await self.for_start(client_id, address)
+        if known is None and is_url(client_id):
+            return self._unfetched(client_id)
+        return known
+
+    async def for_start(self, client_id: str, address: str) -> Client | None:
+        """The client at the beginning of a flow that a program begins (PAR, a device): its document is looked at.
+
+        Raises `InvalidClient` for a document that cannot be used.
         """
         if is_url(client_id) and client_id not in self._configured:
-            return self._unfetched(client_id)
+            try:
+                return await self._document(client_id, address)
+            except PageError as error:
+                raise InvalidClient(error.message, action=error.action, detail=error.detail) from error
         return await self._known(client_id)
+
+    def is_trusted(self, client: Client) -> bool:
+        """Whether the operator knows it: by name, or by the domain of its document."""
+        if client.origin is ClientOrigin.CONFIGURED:
+            return True
+        is_document = client.origin is ClientOrigin.DOCUMENT and self._documents is not None
+        return is_document and self._documents is not None and self._documents.is_trusted(client.client_id)
+
+    async def remember(self, client: Client) -> None:
+        """Somebody has approved a client named by its document: what it says of itself is known at /token too."""
+        if client.origin is ClientOrigin.DOCUMENT:
+            await self._registered.remember(replace(client, issuer=self._issuer))
 
     async def _known(self, client_id: str) -> Client | None:
         if client_id in self._configured:
             return self._configured[client_id]
         if len(client_id) > MAX_CLIENT_ID or not client_id.isprintable():
             return None
-        return await self._registered.get(client_id)
+        client = await self._registered.get(client_id)
+        return client if client is not None and client.issuer in ("", self._issuer) else None
 
-    async def _document(self, url: str) -> Client:
+    async def _document(self, url: str, address: str) -> Client:
         if self._documents is None:
             raise _refused("This server does not accept applications named by a URL.", url)
         try:
-            return await self._documents.get(url)
+            return await self._documents.get(url, address)
         except InvalidClientMetadata as error:
             raise _refused(f"The application's own description is not valid: {error.message}", url) from error
         except FetchError as error:
@@ -80,7 +123,7 @@ class ClientDirectory:
             check_client_id_url(url)
         except InvalidClientMetadata:
             return None
-        return Client(client_id=url, origin=ClientOrigin.DOCUMENT, redirect_uris=())
+        return Client(client_id=url, origin=ClientOrigin.DOCUMENT, redirect_uris=(), grant_types=GRANT_TYPES)
 
 
 def is_url(client_id: str) -> bool:

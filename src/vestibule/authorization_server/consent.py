@@ -7,13 +7,15 @@ and an approval to the browser that clicked (sign-in cookie). A GET changes noth
 from dataclasses import dataclass
 from datetime import datetime
 
-from vestibule.authorization_server.approve import approve_for_session
+from vestibule.authorization_server.approve import approve_for_session, refusal
 from vestibule.authorization_server.replies import Browser, Context, Cookie, CookieName, Redirect
 from vestibule.authorization_server.server import AuthorizationServer, consent_key, is_recent
-from vestibule.errors import AccessDenied, PageError
+from vestibule.errors import AccessDenied, OAuthError, PageError
 from vestibule.model import (
     AuthorizationRequest,
     Client,
+    Consent,
+    Purpose,
     RequestState,
     Resource,
     Session,
@@ -21,7 +23,7 @@ from vestibule.model import (
     digest,
 )
 from vestibule.ports import IdentityProvider, SignInRequest
-from vestibule.protocol.authorize import error_response
+from vestibule.protocol.device import show_user_code
 from vestibule.protocol.parameters import Parameters
 
 CSRF_PURPOSE = "consent-form"
@@ -42,7 +44,20 @@ class Question:
     providers: tuple[IdentityProvider, ...]
     csrf: str
     cookies: tuple[Cookie, ...]
-    refused_at: datetime | None  # the person refused this before, and has not asked to reconsider
+    allowed_before: frozenset[str] = frozenset()  # scopes that this person has let this client use; the rest is new
+    refused_at: datetime | None = None  # the person refused this before, and has not asked to reconsider
+    user_code: str = ""  # what the device shows, when it is a device that asks
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """All that the page shows where a person chooses how to sign in."""
+
+    request: AuthorizationRequest
+    client: Client | None  # None: it is for our own pages
+    providers: tuple[IdentityProvider, ...]
+    csrf: str
+    cookies: tuple[Cookie, ...]
 
 
 async def question(
@@ -55,17 +70,54 @@ async def question(
     if resource is None:
         raise PageError("The MCP server that this was about is not served here any more.", action=_START_AGAIN)
     session = await _usable_session(request, browser, server)
-    cookie = browser.csrf or server.token()
+    csrf, cookies = _form(request, browser, server)
+    known = await _known_answer(request, session, server)
+    is_refused = known is not None and not known.approved and known.scopes >= frozenset(request.scopes)
     return Question(
         request=request,
         client=client,
         resource=resource,
         session=session,
         providers=tuple(server.providers.values()),
-        csrf=server.authenticator.tag(CSRF_PURPOSE, _csrf_message(request_id, browser.consent, cookie)),
-        cookies=(Cookie(CookieName.CSRF, cookie, 24 * 3600),),
-        refused_at=None if reconsider else await _refused_at(request, session, server),
+        csrf=csrf,
+        cookies=cookies,
+        allowed_before=known.scopes if known is not None and known.approved else frozenset(),
+        refused_at=known.decided_at if known is not None and is_refused and not reconsider else None,
+        user_code=await _user_code(request, server),
     )
+
+
+async def choice(request_id: str, browser: Browser, server: AuthorizationServer) -> Choice:
+    """How one may sign in. Raises `PageError`."""
+    request = await _request_of(request_id, browser, server)
+    csrf, cookies = _form(request, browser, server)
+    client = await server.clients.for_authorize(request.client_id) if request.client_id else None
+    return Choice(request, client, tuple(server.providers.values()), csrf, cookies)
+
+
+def _form(
+    request: AuthorizationRequest, browser: Browser, server: AuthorizationServer
+) -> tuple[str, tuple[Cookie, ...]]:
+    cookie = browser.csrf or server.token()
+    tag = server.authenticator.tag(CSRF_PURPOSE, _csrf_message(request.request_id, browser.consent, cookie))
+    return tag, (Cookie(CookieName.CSRF, cookie, 24 * 3600),)
+
+
+async def _known_answer(
+    request: AuthorizationRequest, session: Session | None, server: AuthorizationServer
+) -> Consent | None:
+    if session is None or request.purpose is not Purpose.CLIENT:
+        return None
+    return await server.store.consents.find(consent_key(request, session))
+
+
+async def _user_code(request: AuthorizationRequest, server: AuthorizationServer) -> str:
+    if request.device_digest is None:
+        return ""
+    waiting = await server.store.device_requests.get(request.device_digest, now=server.clock())
+    if waiting is None:
+        raise PageError("The device does not wait any more.", action="Begin again on the device.")
+    return show_user_code(waiting.user_code)
 
 
 async def answer(form: Parameters, browser: Browser, server: AuthorizationServer, context: Context) -> Redirect:
@@ -99,13 +151,26 @@ async def _approve(
     context: Context,
 ) -> Redirect:
     session = await _usable_session(request, browser, server)
-    if session is not None:
-        approved = await server.store.requests.approve(request.request_id, None, now=server.clock())
-        if approved is None:
-            raise _used()
-        await _remember(approved, session, server, context, approved=True)
+    if session is None:
+        if not provider_name and len(server.providers) > 1:
+            return Redirect(f"{server.settings.issuer}/sign-in?txn={request.request_id}")
+        return await _send_to_provider(request, _provider(provider_name, server), browser, server)
+    approved = await server.store.requests.approve(request.request_id, None, now=server.clock())
+    if approved is None:
+        raise _used()
+    await _remember(approved, session, server, context, approved=True)
+    try:
         return await approve_for_session(approved, session, server, context)
-    return await _send_to_provider(request, _provider(provider_name, server), browser, server)
+    except OAuthError as error:
+        await server.record(
+            context,
+            "code.issue",
+            "denied",
+            actor=session.identity.user,
+            client_id=approved.client_id,
+            reason=f"{error.error}: {error.detail}",
+        )
+        return refusal(approved, error, server)
 
 
 async def _send_to_provider(
@@ -146,10 +211,12 @@ async def _deny(
         await _remember(refused, session, server, context, approved=False)
     else:
         await server.record(context, "consent.refuse", "denied", client_id=refused.client_id, target=refused.resource)
-    error = AccessDenied("The person refused.")
-    return Redirect(
-        error_response(refused.redirect_uri, error, state=refused.client_state, issuer=server.settings.issuer)
-    )
+    if refused.purpose is Purpose.DEVICE and refused.device_digest is not None:
+        await server.store.device_requests.refuse(refused.device_digest, now=server.clock())
+        return Redirect(f"{server.settings.issuer}/device?done=0")
+    if refused.purpose is Purpose.ACCOUNT:
+        return Redirect(f"{server.settings.issuer}/")
+    return refusal(refused, AccessDenied("The person refused."), server)
 
 
 async def _remember(
@@ -160,15 +227,10 @@ async def _remember(
     *,
     approved: bool,
 ) -> None:
-    await server.remember_consent(
-        user=session.identity.user,
-        tenant=session.tenant,
-        client_id=request.client_id,
-        redirect_uri=request.redirect_uri,
-        resource=request.resource,
-        scopes=request.scopes,
-        approved=approved,
-    )
+    if request.purpose is Purpose.ACCOUNT:
+        return
+    if request.purpose is Purpose.CLIENT:
+        await server.remember_consent(request, session, approved=approved)
     await server.record(
         context,
         "consent.approve" if approved else "consent.refuse",
@@ -205,25 +267,6 @@ async def _usable_session(
         # Signed in during this very request (in another tab) is as fresh as it gets.
         return session if session is not None and session.signed_in_at > request.created_at else None
     return session
-
-
-async def _refused_at(
-    request: AuthorizationRequest, session: Session | None, server: AuthorizationServer
-) -> datetime | None:
-    if session is None:
-        return None
-    consent = await server.store.consents.find(
-        consent_key(
-            user=session.identity.user,
-            tenant=session.tenant,
-            client_id=request.client_id,
-            redirect_uri=request.redirect_uri,
-            resource=request.resource,
-        )
-    )
-    if consent is None or consent.approved or not consent.scopes >= frozenset(request.scopes):
-        return None
-    return consent.decided_at
 
 
 def _provider(name: str, server: AuthorizationServer) -> IdentityProvider:

@@ -1,8 +1,11 @@
 """POST /register: dynamic client registration (RFC 7591)."""
 
+from datetime import timedelta
+
 from vestibule.authorization_server.replies import Context, JsonReply
 from vestibule.authorization_server.server import CLIENT_ID_PREFIX, CLIENT_SECRET_PREFIX, AuthorizationServer
-from vestibule.errors import AccessDenied
+from vestibule.authorization_server.throttle import Rate, network_of
+from vestibule.errors import AccessDenied, TooManyRequests
 from vestibule.model import Client, ClientOrigin, digest
 from vestibule.protocol.registration import read_registration, registration_response
 
@@ -13,8 +16,12 @@ async def register(content_type: str, body: bytes, server: AuthorizationServer, 
     """The new client, with its secret if it has one: shown once, kept as a digest."""
     if not server.settings.registration:
         raise AccessDenied("This server does not register clients.", action="Ask its operator for a client_id.")
+    limits = server.settings.registration_limits
+    server.throttle.take("registrations", network_of(context.address), Rate(limits.per_hour, timedelta(hours=1)))
     wanted = read_registration(content_type, body)  # 400 invalid_client_metadata, invalid_redirect_uri
-    secret = server.token(CLIENT_SECRET_PREFIX) if wanted.auth_method != "none" else ""
+    if await server.store.clients.count_unused() >= limits.unused:
+        raise TooManyRequests("Too many clients have registered and never signed anybody in.", retry_after=3600)
+    secret = server.token(CLIENT_SECRET_PREFIX) if wanted.auth_method.startswith("client_secret") else ""
     now = server.clock()
     client = Client(
         client_id=server.token(CLIENT_ID_PREFIX, size=16),
@@ -29,6 +36,11 @@ async def register(content_type: str, body: bytes, server: AuthorizationServer, 
         logo_uri=wanted.logo_uri,
         application_type=wanted.application_type,
         registered_at=now,
+        issuer=server.settings.issuer,
+        jwks=wanted.jwks,
+        jwks_uri=wanted.jwks_uri,
+        needs_pushed_requests=wanted.needs_pushed_requests,
+        needs_dpop=wanted.needs_dpop,
     )
     await server.store.clients.add(client)
     await server.record(context, "client.register", "allowed", client_id=client.client_id, facts={"name": client.name})

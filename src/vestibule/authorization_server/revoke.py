@@ -4,28 +4,26 @@ A refresh token ends its grant with all that hangs on it; an access token ends b
 token of ours: 200 and nothing revoked, as for a token that is already dead.
 """
 
-from datetime import UTC, datetime
-
+from vestibule.authorization_server.authenticate import Credentials, authenticate
+from vestibule.authorization_server.endings import revoke_grant
 from vestibule.authorization_server.replies import Context, JsonReply
 from vestibule.authorization_server.server import CLOCK_MARGIN, REFRESH_PREFIX, AuthorizationServer
-from vestibule.authorization_server.token import authenticate
-from vestibule.errors import InvalidToken
-from vestibule.model import AccessToken, Client, Revocation, RevocationKind, digest
-from vestibule.protocol.access_token import PREFIX, PURPOSE, decode_claims, read_token
+from vestibule.errors import Refusal
+from vestibule.model import Client, Revocation, RevocationKind, digest
 from vestibule.protocol.parameters import Parameters
 from vestibule.protocol.token_request import require
 
 
 async def revoke(
-    form: Parameters, authorization: str | None, server: AuthorizationServer, context: Context
+    form: Parameters, credentials: Credentials, server: AuthorizationServer, context: Context
 ) -> JsonReply:
     form.check_single()
-    client = await authenticate(form, authorization, server)
+    client = await authenticate(form, credentials, server, context, endpoint="/revoke")
     token = require(form, "token")
     # The hint is a hint: what the token is, its own form tells (RFC 7009 §2.1).
     if token.startswith(REFRESH_PREFIX):
         await _revoke_refresh_token(token, client, server, context)
-    elif token.startswith(PREFIX):
+    else:
         await _revoke_access_token(token, client, server, context)
     return JsonReply({})
 
@@ -34,18 +32,21 @@ async def _revoke_refresh_token(token: str, client: Client, server: Authorizatio
     found = await server.store.refresh_tokens.find(digest(token))
     if found is None or found.client_id != client.client_id:
         return
-    await server.revoke_grant(found.grant_id, context, reason="revoked by its client")
+    await revoke_grant(found.grant_id, server, context, reason="revoked by its client")
 
 
 async def _revoke_access_token(token: str, client: Client, server: AuthorizationServer, context: Context) -> None:
-    claims = _claims(token, server)
-    if claims is None or claims.client_id != client.client_id:
+    try:
+        claims = server.tokens.read(token, server.clock().timestamp())
+    except Refusal:
+        return  # no token of ours, or a dead one
+    if claims.client_id != client.client_id:
         return
     revocation = Revocation(
         kind=RevocationKind.TOKEN,
         value=claims.token_id,
         revoked_at=server.clock(),
-        expires_at=datetime.fromtimestamp(claims.expires_at, UTC) + CLOCK_MARGIN,
+        expires_at=server.moment(claims.expires_at) + CLOCK_MARGIN,
     )
     await server.store.revocations.announce(revocation)
     server.announce(revocation)
@@ -58,11 +59,3 @@ async def _revoke_access_token(token: str, client: Client, server: Authorization
         tenant=claims.tenant,
         target=claims.grant_id,
     )
-
-
-def _claims(token: str, server: AuthorizationServer) -> AccessToken | None:
-    try:
-        opened = server.sealer.open(PURPOSE, read_token(token))
-        return decode_claims(opened) if opened is not None else None
-    except InvalidToken:
-        return None

@@ -1,32 +1,53 @@
 """What the endpoints share: settings, ports, and the few steps that more than one of them takes."""
 
 import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Literal
 
-from vestibule.authorization_server.clients import ClientDirectory
+from vestibule.authorization_server.assertion_issuers import AssertionIssuers
+from vestibule.authorization_server.client_keys import ClientKeys
+from vestibule.authorization_server.clients import ClientDirectory, is_url
+from vestibule.authorization_server.lifetimes import LifetimeRule, Lifetimes, lifetimes_for, longest_access_token
 from vestibule.authorization_server.replies import Browser, Context, Cookie, CookieName
+from vestibule.authorization_server.throttle import Throttle
+from vestibule.errors import AccessDenied
 from vestibule.model import (
     DEFAULT_TENANT,
     AuditEvent,
     AuthorizationCode,
+    AuthorizationRequest,
+    BlockKind,
+    Client,
     Consent,
     ConsentKey,
     Grant,
-    Identity,
     Outcome,
     Resource,
     Revocation,
-    RevocationKind,
     Session,
+    SignedIn,
     digest,
 )
-from vestibule.ports import AuditLog, Authenticator, Clock, Entropy, IdentityProvider, Sealer, Store
+from vestibule.ports import (
+    AuditLog,
+    Authenticator,
+    Clock,
+    Entropy,
+    IdentityProvider,
+    ProofChecker,
+    ProviderTokenKeeper,
+    Sealer,
+    SigningKeys,
+    Store,
+    TokenReader,
+)
 from vestibule.protocol.redirect_uri import without_loopback_port
 
 CODE_PREFIX = "vac_"
 REFRESH_PREFIX = "vrt_"
+DEVICE_CODE_PREFIX = "vdc_"
 CLIENT_SECRET_PREFIX = "vcs_"  # noqa: S105 - a prefix, not a secret
 CLIENT_ID_PREFIX = "vci_"
 
@@ -34,15 +55,12 @@ CLOCK_MARGIN = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
-class Lifetimes:
-    """How long things live. The numbers come from the configuration."""
+class RegistrationLimits:
+    """What keeps strangers from filling the store with clients."""
 
-    request: timedelta = timedelta(minutes=10)
-    code: timedelta = timedelta(seconds=60)
-    access_token: timedelta = timedelta(minutes=10)
-    refresh_token: timedelta = timedelta(days=30)
-    refresh_grace: timedelta = timedelta(seconds=45)
-    session: timedelta = timedelta(hours=8)
+    per_hour: int = 60  # from one network
+    unused: int = 10_000  # clients that never got a token; beyond that nobody registers
+    unused_lifetime: timedelta = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +69,19 @@ class Settings:
 
     issuer: str
     resources: tuple[Resource, ...]
-    lifetimes: Lifetimes = Lifetimes()
+    lifetimes: Lifetimes = field(default_factory=Lifetimes)
+    lifetime_rules: tuple[LifetimeRule, ...] = ()
     registration: bool = True
+    registration_limits: RegistrationLimits = RegistrationLimits()
     client_documents: bool = True
+    needs_pushed_requests: bool = False
+    token_format: Literal["sealed", "signed"] = "sealed"  # noqa: S105 - a form, not a secret
+    permissions: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Role → the scopes that only people of this role are granted."""
+
+    @property
+    def longest_access_token(self) -> timedelta:
+        return longest_access_token(self.lifetimes, self.lifetime_rules)
 
 
 @dataclass(slots=True)
@@ -69,6 +97,13 @@ class AuthorizationServer:
     audit: AuditLog
     clock: Clock
     entropy: Entropy
+    signer: SigningKeys
+    proofs: ProofChecker
+    tokens: TokenReader
+    client_keys: ClientKeys
+    assertion_issuers: AssertionIssuers
+    provider_tokens: ProviderTokenKeeper
+    throttle: Throttle
     announce: Callable[[Revocation], None] = field(default=lambda revocation: None)
     """Tells the resource server of this replica at once; the others hear of it through the store."""
 
@@ -76,8 +111,25 @@ class AuthorizationServer:
         """A fresh secret of `size` random bytes, in base64url."""
         return prefix + base64.urlsafe_b64encode(self.entropy(size)).rstrip(b"=").decode()
 
+    @staticmethod
+    def moment(seconds: int) -> datetime:
+        return datetime.fromtimestamp(seconds, UTC)
+
     def offered_scopes(self, resource: Resource) -> tuple[str, ...]:
-        return resource.upstream.scopes
+        return (*resource.upstream.scopes, *resource.upstream.optional_scopes)
+
+    def lifetimes_for(self, client: Client) -> Lifetimes:
+        return lifetimes_for(client, self.settings.lifetimes, self.settings.lifetime_rules)
+
+    async def check_welcome(self, tenant: str, user: str) -> None:
+        """Raise `AccessDenied` for somebody who has been blocked."""
+        if await self.store.blocks.find(BlockKind.USER, tenant, user) is not None:
+            raise AccessDenied("This person may not sign in here any more.", action="Ask the operator.", detail=user)
+
+    async def remember_client(self, client_id: str, context: Context) -> None:
+        """Somebody has approved it: what its document says is kept, for the day its host is down."""
+        if is_url(client_id):
+            await self.clients.remember(await self.clients.for_authorize(client_id, context.address))
 
     def resource(self, identifier: str) -> Resource | None:
         return next((found for found in self.settings.resources if found.identifier == identifier), None)
@@ -119,38 +171,43 @@ class AuthorizationServer:
             return None
         return await self.store.sessions.get(digest(browser.session), now=self.clock())
 
-    async def open_session(self, identity: Identity, tenant: str, browser: Browser) -> Cookie:
+    async def open_session(self, signed_in: SignedIn, tenant: str, browser: Browser) -> tuple[Session, Cookie]:
         """A new session with a new id; the one this browser came with ends, whoever set it."""
         now, lifetime = self.clock(), self.settings.lifetimes.session
-        if browser.session:
-            await self.store.sessions.remove(digest(browser.session))
+        await self.close_session(browser)
+        identity, tokens = signed_in.identity, signed_in.tokens
         value = self.token()
-        await self.store.sessions.add(
-            Session(digest=digest(value), identity=identity, tenant=tenant, signed_in_at=now, expires_at=now + lifetime)
+        session = Session(
+            digest=digest(value),
+            identity=identity,
+            tenant=tenant,
+            signed_in_at=now,
+            expires_at=now + lifetime,
+            tokens_id=await self.provider_tokens.keep(tokens, tenant, identity.user) if tokens is not None else "",
         )
-        return Cookie(CookieName.SESSION, value, int(lifetime.total_seconds()))
+        await self.store.sessions.add(session)
+        return session, Cookie(CookieName.SESSION, value, int(lifetime.total_seconds()))
+
+    async def close_session(self, browser: Browser) -> Session | None:
+        """End this browser's session; the provider's tokens go with it unless a grant needs them."""
+        session = await self.session_of(browser)
+        if session is not None:
+            await self.store.sessions.remove(session.digest)
+            if session.tokens_id:
+                await self.provider_tokens.drop(session.tokens_id)
+        return session
 
     # --- grants -----------------------------------------------------------------------------------------------------
 
-    async def remember_consent(
-        self,
-        *,
-        user: str,
-        tenant: str,
-        client_id: str,
-        redirect_uri: str,
-        resource: str,
-        scopes: Sequence[str],
-        approved: bool,
-    ) -> None:
-        key = consent_key(user=user, tenant=tenant, client_id=client_id, redirect_uri=redirect_uri, resource=resource)
+    async def remember_consent(self, request: AuthorizationRequest, session: Session, *, approved: bool) -> None:
+        key = consent_key(request, session)
         known = await self.store.consents.find(key)
         kept = known.scopes if known is not None and known.approved == approved else frozenset[str]()
         await self.store.consents.remember(
-            Consent(key=key, scopes=kept | frozenset(scopes), approved=approved, decided_at=self.clock())
+            Consent(key=key, scopes=kept | frozenset(request.scopes), approved=approved, decided_at=self.clock())
         )
 
-    async def issue_code(self, grant: Grant, *, redirect_uri: str, redirect_uri_given: bool, challenge: str) -> str:
+    async def issue_code(self, grant: Grant, request: AuthorizationRequest) -> str:
         """Store a new grant and the code that redeems it; returns the code."""
         await self.store.grants.add(grant)
         code = self.token(CODE_PREFIX)
@@ -159,34 +216,25 @@ class AuthorizationServer:
                 digest=digest(code),
                 grant_id=grant.grant_id,
                 client_id=grant.client_id,
-                redirect_uri=redirect_uri,
-                redirect_uri_given=redirect_uri_given,
-                code_challenge=challenge,
+                redirect_uri=request.redirect_uri,
+                redirect_uri_given=request.redirect_uri_given,
+                code_challenge=request.code_challenge,
                 scopes=grant.scopes,
                 resource=grant.resource,
                 expires_at=self.clock() + self.settings.lifetimes.code,
+                key_thumbprint=request.key_thumbprint,
             )
         )
         return code
 
-    async def revoke_grant(self, grant_id: str, context: Context, *, reason: str) -> bool:
-        """End a grant and all that hangs on it: here at once, everywhere within seconds."""
-        now = self.clock()
-        tokens_expire_at = now + self.settings.lifetimes.access_token + CLOCK_MARGIN
-        revoked = await self.store.grants.revoke(grant_id, now=now, tokens_expire_at=tokens_expire_at)
-        self.announce(Revocation(RevocationKind.GRANT, grant_id, now, tokens_expire_at))
-        if revoked:
-            await self.record(context, "grant.revoke", "allowed", target=grant_id, reason=reason)
-        return revoked
 
-
-def consent_key(*, user: str, tenant: str, client_id: str, redirect_uri: str, resource: str) -> ConsentKey:
+def consent_key(request: AuthorizationRequest, session: Session) -> ConsentKey:
     return ConsentKey(
-        tenant=tenant,
-        user=user,
-        client_id=client_id,
-        redirect_uri=without_loopback_port(redirect_uri),
-        resource=resource,
+        tenant=session.tenant,
+        user=session.identity.user,
+        client_id=request.client_id,
+        redirect_uri=without_loopback_port(request.redirect_uri),
+        resource=request.resource,
     )
 
 

@@ -100,4 +100,4 @@ def run_gateway(configuration: "Configuration", stopping: "Stopping") -> None:
         for note in notes_on(configuration, os.environ):
             say(f"  note: {note}", style="yellow", stream=sys.stderr)
 
-    run_server(wiring.serve(configuration, ready=ready))
+    run_server(wiring.serve(configuration, ready=ready, migrate_apart=True))

@@ -96,6 +96,16 @@ def read_issuer(url: str) -> str:
     return url
 
 
+def read_https_url(url: str) -> str:
+    """Where a document stands; empty for nowhere."""
+    parts = split_http_url(url) if url else None
+    if url and (parts is None or "#" in url or "@" in parts.netloc):
+        raise wrong("it is not an https URL", "write https://host/path")
+    if parts is not None and parts.scheme == "http" and not is_loopback_host(parts.hostname or ""):
+        raise wrong("an address off this computer is https", "use https")
+    return url
+
+
 def read_origin(origin: str) -> str:
     if "*" in origin or origin == "null":
         raise wrong("every web page could call this server in the name of whoever looks at it", "name each origin")
@@ -132,5 +142,6 @@ Listen = Annotated[str, AfterValidator(read_listen)]
 PublicUrl = Annotated[str, AfterValidator(read_public_url)]
 UpstreamUrl = Annotated[str, AfterValidator(read_upstream_url)]
 IssuerUrl = Annotated[str, AfterValidator(read_issuer)]
+HttpsOrLoopbackUrl = Annotated[str, AfterValidator(read_https_url)]
 Origin = Annotated[str, AfterValidator(read_origin)]
 NetworkText = Annotated[str, AfterValidator(read_network)]

@@ -16,6 +16,18 @@ def durations_are_within_bounds(configuration: Configuration) -> Iterator[Fault]
     yield from _between("tokens.code_lifetime", tokens.code_lifetime, defaults.CODE_BOUNDS)
     yield from _between("tokens.refresh_grace", tokens.refresh_grace, defaults.REFRESH_GRACE_BOUNDS)
     yield from _between("tokens.session_lifetime", tokens.session_lifetime, defaults.SESSION_BOUNDS)
+    yield from _between("tokens.grant_lifetime", tokens.grant_lifetime, defaults.GRANT_BOUNDS)
+    yield from _between(
+        "registration.unused_lifetime", configuration.registration.unused_lifetime, defaults.UNUSED_CLIENT_BOUNDS
+    )
+    for index, rule in enumerate(tokens.clients):
+        where = f"tokens.clients[{index}]"
+        if rule.access_token_lifetime is not None:
+            bounds = defaults.CLIENT_ACCESS_TOKEN_BOUNDS
+            yield from _between(f"{where}.access_token_lifetime", rule.access_token_lifetime, bounds)
+        if rule.refresh_token_lifetime is not None:
+            bounds = defaults.REFRESH_TOKEN_BOUNDS
+            yield from _between(f"{where}.refresh_token_lifetime", rule.refresh_token_lifetime, bounds)
     yield from _between("http.graceful_timeout", http.graceful_timeout, defaults.TIMEOUT_BOUNDS)
     for index, upstream in enumerate(configuration.upstreams):
         for key in ("connect", "first_byte", "idle_stream"):

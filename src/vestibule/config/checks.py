@@ -12,6 +12,15 @@ from vestibule.config.bounds import (
     refresh_tokens_outlive_access_tokens,
     sizes_are_within_bounds,
 )
+from vestibule.config.client_rules import (
+    assertion_issuers_are_sound,
+    clients_are_sound,
+    clients_of_their_own_are_confidential,
+    lifetime_rules_name_clients,
+    names_of_clients_and_upstreams_exist,
+    only_trusted_needs_somebody,
+    permissions_are_about_scopes_there_are,
+)
 from vestibule.config.models import Configuration, StaticCredentialConfig
 from vestibule.config.provider_rules import (
     asks_for_openid,
@@ -31,8 +40,7 @@ from vestibule.config.secret_rules import (
     secrets_differ,
     there_is_one_root_secret,
 )
-from vestibule.errors import Fault, InvalidRedirectUri, InvalidScope
-from vestibule.protocol.redirect_uri import check_registrable
+from vestibule.errors import Fault, InvalidScope
 from vestibule.protocol.scope import read_scope
 
 Rule = Callable[[Configuration], Iterator[Fault]]
@@ -41,6 +49,7 @@ RESERVED_NAMES = frozenset(
     "mcp sse message authorize token register revoke introspect consent callback par device device_authorization admin "
     "auth healthz readyz metrics assets static development all me sign-out jwks well-known".split()
 )
+RESERVED_PROVIDERS = frozenset({"client", "workload", "enterprise"})  # who is known without an identity provider
 # Names that a request or this gateway itself decides on: a fixed value would break framing, routing or the MCP wire.
 _NOT_FOR_CREDENTIALS = frozenset(
     "host connection content-length content-type content-encoding transfer-encoding te trailer upgrade keep-alive "
@@ -74,6 +83,9 @@ def public_url_is_given_off_loopback(configuration: Configuration) -> Iterator[F
 
 def names_are_free(configuration: Configuration) -> Iterator[Fault]:
     upstreams = [upstream.name for upstream in configuration.upstreams]
+    for index, provider in enumerate(configuration.identity_providers):
+        if provider.name in RESERVED_PROVIDERS:
+            yield Fault(f"identity_providers[{index}].name", "it is what we call others by", "choose another name")
     for index, name in enumerate(upstreams):
         if name in RESERVED_NAMES:
             yield Fault(f"upstreams[{index}].name", "it is one of our own paths", "choose another name")
@@ -142,31 +154,18 @@ def anonymous_access_only_on_loopback(configuration: Configuration) -> Iterator[
             )
 
 
-def clients_are_sound(configuration: Configuration) -> Iterator[Fault]:
-    for index, client in enumerate(configuration.clients):
-        where = f"clients[{index}]"
-        for number, uri in enumerate(client.redirect_uris):
-            try:
-                check_registrable(uri)
-            except InvalidRedirectUri as error:
-                yield Fault(f"{where}.redirect_uris[{number}]", _clause(error.message), error.action or "correct it")
-        if client.client_secret is None and client.auth_method not in (None, "none"):
-            yield Fault(f"{where}.client_secret", "its auth_method needs one", "add it, or use auth_method: none")
-        if client.client_secret is not None and client.auth_method == "none":
-            yield Fault(f"{where}.auth_method", "a client that has a secret must show it", "remove one of the two")
-        if re.match(r"https?:|vci_", client.client_id, re.IGNORECASE):
-            yield Fault(f"{where}.client_id", "it looks like one that this server gives or fetches", "choose another")
-
-
-def _clause(sentence: str) -> str:
-    return sentence[:1].lower() + sentence[1:].rstrip(".")
-
-
 def scopes_are_scopes(configuration: Configuration) -> Iterator[Fault]:
-    lists = [
-        (f"upstreams[{index}].scopes.default", upstream.scopes.default)
-        for index, upstream in enumerate(configuration.upstreams)
-    ] + [(f"{where}.scopes", provider.scopes) for where, provider in services(configuration)]
+    lists = (
+        [
+            (f"upstreams[{index}].scopes.default", upstream.scopes.default)
+            for index, upstream in enumerate(configuration.upstreams)
+        ]
+        + [
+            (f"upstreams[{index}].scopes.optional", upstream.scopes.optional)
+            for index, upstream in enumerate(configuration.upstreams)
+        ]
+        + [(f"{where}.scopes", provider.scopes) for where, provider in services(configuration)]
+    )
     for key, scopes in lists:
         for number, scope in enumerate(scopes):
             if not _is_scope(scope):
@@ -258,6 +257,12 @@ RULES: tuple[Rule, ...] = (
     somebody_can_sign_in,
     development_sign_in_only_on_loopback,
     clients_are_sound,
+    clients_of_their_own_are_confidential,
+    names_of_clients_and_upstreams_exist,
+    assertion_issuers_are_sound,
+    lifetime_rules_name_clients,
+    only_trusted_needs_somebody,
+    permissions_are_about_scopes_there_are,
     scopes_are_scopes,
     asks_for_openid,
     client_shows_itself_in_one_way,

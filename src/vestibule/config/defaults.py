@@ -9,6 +9,10 @@ SCOPE = "mcp"
 
 ACCESS_TOKEN_LIFETIME = timedelta(minutes=10)
 REFRESH_TOKEN_LIFETIME = timedelta(days=30)
+GRANT_LIFETIME = timedelta(days=400)
+REGISTRATIONS_PER_HOUR = 60
+UNUSED_CLIENTS = 10_000
+UNUSED_CLIENT_LIFETIME = timedelta(days=7)
 CODE_LIFETIME = timedelta(seconds=60)
 REFRESH_GRACE = timedelta(seconds=45)
 SESSION_LIFETIME = timedelta(hours=8)
@@ -16,6 +20,9 @@ SESSION_LIFETIME = timedelta(hours=8)
 # Under 30 s clients do nothing but refresh (mcp-remote was measured to, before nearly every request); over an hour a
 # token is worth stealing. Codes are short-lived (RFC 6749 §4.1.2), and the grace is for lost answers only.
 ACCESS_TOKEN_BOUNDS = (timedelta(seconds=30), timedelta(hours=1))
+CLIENT_ACCESS_TOKEN_BOUNDS = (timedelta(seconds=30), timedelta(hours=24))  # for a client that is named
+GRANT_BOUNDS = (timedelta(hours=1), timedelta(days=3650))
+UNUSED_CLIENT_BOUNDS = (timedelta(hours=1), timedelta(days=365))
 REFRESH_TOKEN_BOUNDS = (timedelta(minutes=5), timedelta(days=400))
 CODE_BOUNDS = (timedelta(seconds=5), timedelta(seconds=60))
 REFRESH_GRACE_BOUNDS = (timedelta(0), timedelta(seconds=120))

@@ -17,32 +17,17 @@ from vestibule.config.addresses import (
     UpstreamUrl,
     is_loopback_host,
 )
-from vestibule.config.providers import DevelopmentConfig, IdentityProviderConfig, OidcConfig
-from vestibule.config.sections import (
+from vestibule.config.authorization import (
+    AssertionIssuerConfig,
+    AuthorizationConfig,
+    ClientConfig,
     ClientDocumentsConfig,
-    HttpConfig,
-    KeysConfig,
-    LoggingConfig,
-    Model,
-    OutboundConfig,
     RegistrationConfig,
     TokensConfig,
 )
+from vestibule.config.providers import IdentityProviderConfig
+from vestibule.config.sections import HttpConfig, KeysConfig, LoggingConfig, Model, OutboundConfig
 from vestibule.config.values import Duration, Name, SecretValue, StoreAddress
-
-__all__ = [
-    "ClientConfig",
-    "Configuration",
-    "CredentialConfig",
-    "DevelopmentConfig",
-    "IdentityProviderConfig",
-    "NoCredential",
-    "OidcConfig",
-    "ScopesConfig",
-    "StaticCredentialConfig",
-    "TimeoutsConfig",
-    "UpstreamConfig",
-]
 
 
 class ScopesConfig(Model):
@@ -50,6 +35,9 @@ class ScopesConfig(Model):
 
     default: tuple[str, ...] = Field(
         (defaults.SCOPE,), description="What every call needs.", examples=[["tickets.read"]]
+    )
+    optional: tuple[str, ...] = Field(
+        (), description="What may be asked for beside it (step-up).", examples=[["tickets.admin"]]
     )
     texts: dict[str, str] = Field(
         default_factory=dict,
@@ -118,28 +106,6 @@ class UpstreamConfig(Model):
     )
 
 
-class ClientConfig(Model):
-    """An OAuth client that is known from the start."""
-
-    client_id: str = Field(
-        description="Its id.", min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$", examples=["desk"]
-    )
-    name: str = Field("", description="What people are shown. The id, when left out.", examples=["The desk"])
-    redirect_uris: tuple[str, ...] = Field(
-        description="Where its sign-ins may return to: each to the letter, loopback with any port, no wildcards.",
-        min_length=1,
-        examples=[["https://desk.example.com/callback"]],
-    )
-    client_secret: SecretValue | None = Field(
-        None, description="Its secret, as file: or env:; left out for a public client.", examples=["env:DESK_SECRET"]
-    )
-    auth_method: Literal["none", "client_secret_basic", "client_secret_post"] | None = Field(
-        None,
-        description="How it authenticates at /token. client_secret_basic with a secret, none without.",
-        examples=["client_secret_post"],
-    )
-
-
 class Configuration(Model):
     """vestibule.yaml."""
 
@@ -172,6 +138,14 @@ class Configuration(Model):
     )
     client_documents: ClientDocumentsConfig = Field(
         ClientDocumentsConfig(), description="Client metadata documents.", examples=[{"enabled": False}]
+    )
+    authorization: AuthorizationConfig = Field(
+        AuthorizationConfig(), description="What is asked of every client.", examples=[{"needs_pushed_requests": True}]
+    )
+    assertion_issuers: tuple[AssertionIssuerConfig, ...] = Field(
+        (),
+        description="Whose assertions are taken as grants: enterprises' identity providers, workloads' platforms.",
+        examples=[[{"issuer": "https://login.example.com", "kind": "enterprise", "provider": "work"}]],
     )
     origins: tuple[Origin, ...] = Field(
         (),
@@ -210,7 +184,9 @@ class Configuration(Model):
         None, description="Another name for keys.secret.", examples=["env:ROOT_SECRET"]
     )
     tokens: TokensConfig = Field(
-        TokensConfig(), description="How long things live.", examples=[{"access_token_lifetime": "10m"}]
+        TokensConfig(),
+        description="How long things live, and what tokens look like.",
+        examples=[{"access_token_lifetime": "10m"}],
     )
     http: HttpConfig = Field(HttpConfig(), description="What one client may send.", examples=[{"max_body": "10MB"}])
     outbound: OutboundConfig = Field(

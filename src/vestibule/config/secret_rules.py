@@ -39,6 +39,15 @@ def root_secret_is_strong(configuration: Configuration) -> Iterator[Fault]:
             yield Fault(_root_key(configuration), reason, f"make one with: {HOW_TO_MAKE_ONE}")
 
 
+def previous_secrets_are_strong(configuration: Configuration) -> Iterator[Fault]:
+    for index, secret in enumerate(configuration.keys.previous):
+        where = f"keys.previous[{index}]"
+        if configuration.secret_key is None:
+            yield Fault(where, "there is no keys.secret for it to stand beside", "add one, or use keys.file")
+        elif (reason := check_root_secret(secret.reveal())) is not None:
+            yield Fault(where, reason, f"make one with: {HOW_TO_MAKE_ONE}")
+
+
 def _root_key(configuration: Configuration) -> str:
     return "secret_key" if "secret_key" in configuration.model_fields_set else "keys.secret"
 

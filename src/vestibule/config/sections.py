@@ -1,4 +1,4 @@
-"""The small sections of the file: registration, outbound, keys, tokens, http, logging."""
+"""The small sections of the file: outbound, keys, http, logging."""
 
 from typing import Literal
 
@@ -16,18 +16,6 @@ class Model(BaseModel):
         arbitrary_types_allowed=True,
         hide_input_in_errors=True,
     )
-
-
-class RegistrationConfig(Model):
-    """Dynamic client registration (RFC 7591)."""
-
-    enabled: bool = Field(True, description="Whether clients may register themselves at /register.", examples=[True])
-
-
-class ClientDocumentsConfig(Model):
-    """Clients that are named by the URL of their metadata document (CIMD)."""
-
-    enabled: bool = Field(True, description="Whether a client may be named by its metadata document.", examples=[True])
 
 
 class OutboundConfig(Model):
@@ -59,29 +47,11 @@ class KeysConfig(Model):
         description="The root secret itself, as file: or env:, instead of a file.",
         examples=["env:ROOT_SECRET"],
     )
-
-
-class TokensConfig(Model):
-    """How long things live."""
-
-    access_token_lifetime: Duration = Field(
-        defaults.ACCESS_TOKEN_LIFETIME, description="Of an access token: 30s to 1h.", examples=["10m"]
-    )
-    refresh_token_lifetime: Duration = Field(
-        defaults.REFRESH_TOKEN_LIFETIME,
-        description="Of a refresh token, from its last use: 5m to 400d.",
-        examples=["30d"],
-    )
-    code_lifetime: Duration = Field(
-        defaults.CODE_LIFETIME, description="Of an authorization code: 5s to 60s.", examples=["60s"]
-    )
-    refresh_grace: Duration = Field(
-        defaults.REFRESH_GRACE,
-        description="How long a spent refresh token is answered with the same successor: 0s to 120s; 0s is strict.",
-        examples=["45s"],
-    )
-    session_lifetime: Duration = Field(
-        defaults.SESSION_LIFETIME, description="How long a browser stays signed in with us: 1m to 30d.", examples=["8h"]
+    previous: tuple[SecretValue, ...] = Field(
+        (),
+        description="Root secrets beside `secret` that still open what they sealed: the last one after a rotation, and "
+        "the next one before it.",
+        examples=[["env:OLD_ROOT_SECRET"]],
     )
 
 

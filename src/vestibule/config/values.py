@@ -114,4 +114,6 @@ SecretValue = Annotated[
 
 StoreAddress = Annotated[str, BeforeValidator(read_store), WithJsonSchema({"type": "string", "minLength": 1})]
 
+HostName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$")]
+
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")]

@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from vestibule.errors import Refusal
+from vestibule.errors import InvalidProof, Refusal
 from vestibule.model import Resource
 from vestibule.protocol.bearer import challenge_for
 from vestibule.protocol.messages import error_body
@@ -38,6 +38,8 @@ def render(
         lines.append(b"www-authenticate: %b\r\n" % challenge.encode("ascii"))
     if refusal.status in (429, 503):
         lines.append(b"retry-after: 5\r\n")
+    if isinstance(refusal, InvalidProof):
+        lines.append(b"dpop-nonce: %b\r\n" % refusal.nonce.encode("ascii"))
     if allow:
         lines.append(b"allow: %b\r\n" % allow)
     if close:

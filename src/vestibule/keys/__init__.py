@@ -1,6 +1,17 @@
-"""The key ring: seal, tag, sign. Everything is derived from root secrets; see `ring` and `file`."""
+"""The key ring: seal, tag, sign. Everything is derived from root secrets; see `ring`, `file` and `rotation`."""
 
-from vestibule.keys.file import load_or_create
+from vestibule.keys.file import load_or_create, read_roots, write_roots
 from vestibule.keys.ring import KeyRing, RootKey
+from vestibule.keys.rotation import KeyStatus, rotate, status, use_now
 
-__all__ = ["KeyRing", "RootKey", "load_or_create"]
+__all__ = [
+    "KeyRing",
+    "KeyStatus",
+    "RootKey",
+    "load_or_create",
+    "read_roots",
+    "rotate",
+    "status",
+    "use_now",
+    "write_roots",
+]

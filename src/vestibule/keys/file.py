@@ -31,6 +31,9 @@ class _Key(msgspec.Struct, forbid_unknown_fields=True):
     state: KeyState
     secret: Annotated[bytes, msgspec.Meta(min_length=ROOT_BYTES, max_length=ROOT_BYTES)]  # base64 in the file
 
+    used_from: int = 0
+    retired_at: int = 0
+
     def __repr__(self) -> str:
         return f"_Key({self.id})"
 
@@ -45,9 +48,41 @@ def load_or_create(path: Path, *, clock: Clock, entropy: Entropy) -> KeyRing:
     try:
         if not os.path.lexists(path):
             _create(path, [RootKey(entropy(ROOT_BYTES), created_at=int(clock().timestamp()))], entropy)
-        return KeyRing(_roots(path, _read_private(path)), entropy)
+        return KeyRing(_roots(path, _read_private(path)), entropy, now=clock().timestamp())
     except OSError as error:
-        raise StartError(f"The key ring {path} cannot be used: {error.strerror}.", action=_ELSEWHERE) from error
+        raise _unusable(path, error) from error
+    except ValueError as error:
+        raise _damaged(path, str(error)) from None
+
+
+def read_roots(path: Path) -> Sequence[RootKey]:
+    """What stands in the file. Raises `StartError`."""
+    try:
+        return _roots(path, _read_private(path))
+    except OSError as error:
+        raise _unusable(path, error) from error
+
+
+def write_roots(path: Path, roots: Sequence[RootKey], *, expected: Sequence[RootKey], entropy: Entropy) -> None:
+    """Put another ring in the file's place, whole or not at all. Raises `StartError`.
+
+    `expected`: what was read before; if somebody has changed the file since, it stays as it is.
+    """
+    draft = path.with_name(f".{path.name}.{entropy(8).hex()}")
+    try:
+        _write_private(draft, _encode(roots))
+        if list(read_roots(path)) != list(expected):
+            raise StartError(f"The key ring {path} has been changed by somebody else meanwhile.", action="Try again.")
+        draft.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise _unusable(path, error) from error
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _unusable(path: Path, error: OSError) -> StartError:
+    return StartError(f"The key ring {path} cannot be used: {error.strerror}.", action=_ELSEWHERE)
 
 
 def _create(path: Path, roots: Sequence[RootKey], entropy: Entropy) -> None:
@@ -64,7 +99,10 @@ def _create(path: Path, roots: Sequence[RootKey], entropy: Entropy) -> None:
 
 
 def _encode(roots: Sequence[RootKey]) -> bytes:
-    keys = [_Key(root.kid.hex(), root.created_at, root.state, root.secret) for root in roots]
+    keys = [
+        _Key(root.kid.hex(), root.created_at, root.state, root.secret, root.used_from, root.retired_at)
+        for root in roots
+    ]
     return msgspec.json.format(msgspec.json.encode(_Ring(_VERSION, keys)), indent=2) + b"\n"
 
 
@@ -78,7 +116,7 @@ def _roots(path: Path, text: bytes) -> Sequence[RootKey]:
             f"The key ring {path} has version {ring.version}, which this program does not know.",
             action="Use the version of Vestibule that wrote it, or a newer one.",
         )
-    roots = [RootKey(key.secret, key.created_at, key.state) for key in ring.keys]
+    roots = [RootKey(key.secret, key.created_at, key.state, key.used_from, key.retired_at) for key in ring.keys]
     if [root.kid.hex() for root in roots] != [key.id for key in ring.keys]:
         raise _damaged(path, "a key does not fit its id")
     if len({root.kid for root in roots}) != len(roots):

@@ -2,8 +2,8 @@
 
 From each root secret HKDF-SHA-256 derives one key a use: sealing (AES-256-GCM), tags (HMAC-SHA-256), signing (ES256)
 and a check value. The newest active root seals, tags and signs; every root of the ring opens and verifies, so that
-adding a key signs nobody out: add it as `accepted`, let every replica have it, make it `active`, and drop the old one
-when the last thing that it sealed has expired.
+adding a key signs nobody out: a new one is published first, used when every replica has it, and the old one retired
+when the last thing that it sealed has expired (`keys.rotation`). The ring of a process follows the clock and its file.
 
     sealed value   1 byte    version
                    4 bytes   key id
@@ -18,12 +18,14 @@ import base64
 import functools
 import hashlib
 import hmac
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -46,11 +48,23 @@ KeyState = Literal["active", "accepted"]
 
 @dataclass(frozen=True, slots=True)
 class RootKey:
-    """One root secret. `active` ones are used for new values, the newest first; `accepted` ones only open old ones."""
+    """One root secret, and its times: published when it is made, then used, then retired.
+
+    Each in seconds since the epoch. From `created_at` on it opens and verifies; the last one whose `used_from` has come
+    seals, tags and signs; after `retired_at` (0: never) it is no key any more. `accepted` ones only ever open.
+    """
 
     secret: bytes = field(repr=False)
-    created_at: int  # seconds since the epoch; 0 when the configuration gave it
+    created_at: int  # 0 when the configuration gave it
     state: KeyState = "active"
+    used_from: int = 0
+    retired_at: int = 0
+
+    def is_used(self, now: float) -> bool:
+        return self.state == "active" and self.used_from <= now
+
+    def is_retired(self, now: float) -> bool:
+        return 0 < self.retired_at <= now
 
     @property
     def kid(self) -> bytes:
@@ -61,41 +75,66 @@ class RootKey:
 class _Derived:
     """What one root secret is used through. Made once: deriving costs about 100 µs."""
 
-    __slots__ = ("aead", "check", "kid", "public_jwk", "tagging")
+    __slots__ = ("aead", "check", "kid", "public_jwk", "signing", "tagging")
 
     def __init__(self, root: RootKey) -> None:
         self.kid = root.kid
         self.aead = AESGCM(_derive(root.secret, b"seal"))
         self.tagging = _derive(root.secret, b"tag")
         self.check = hmac.digest(_derive(root.secret, b"check"), b"vestibule", "sha256")[:16]
-        self.public_jwk = _public_jwk(_signing_key(root), root.kid.hex())
+        self.signing = _signing_key(root)
+        self.public_jwk = _public_jwk(self.signing, root.kid.hex())
 
 
 class KeyRing:
     """Implements `ports.Sealer`, `ports.Authenticator` and `ports.SigningKeys`."""
 
-    __slots__ = ("_entropy", "_keys", "_newest", "_openers")
+    __slots__ = ("_derived", "_entropy", "_keys", "_newest", "_openers", "_roots")
 
-    def __init__(self, roots: Sequence[RootKey], entropy: Entropy) -> None:
-        """At least one root is active, and none stands twice. `entropy` makes the nonces: never a repeating one."""
-        newest_first = sorted(roots, key=lambda root: root.created_at, reverse=True)
-        derived = {root.kid: _Derived(root) for root in newest_first}
-        active = [derived[root.kid] for root in newest_first if root.state == "active"]
-        if not active or len(derived) != len(roots):
-            raise ValueError("a key ring has at least one active key, and every key once")
+    def __init__(self, roots: Sequence[RootKey], entropy: Entropy, *, now: float = 0.0) -> None:
+        """At least one root is active, and none stands twice. `entropy` makes the nonces: never a repeating one.
+
+        `now`: seconds since the epoch; what is used and what is retired by then.
+        """
         self._entropy = entropy
-        self._newest = active[0]
-        self._keys = tuple(derived.values())
+        self._derived: dict[bytes, _Derived] = {}
+        self.replace(roots, now)
+
+    def replace(self, roots: Sequence[RootKey], now: float) -> None:
+        """Use these roots from here on. Raises `ValueError`, and then nothing has changed."""
+        alive = [root for root in roots if not root.is_retired(now)]
+        newest_first = sorted(alive, key=lambda root: (root.used_from, root.created_at), reverse=True)
+        used = [root for root in newest_first if root.is_used(now)]
+        if not used or len({root.kid for root in roots}) != len(roots):
+            raise ValueError("a key ring has at least one active key, and every key once")
+        self._derived = {root.kid: self._derived.get(root.kid) or _Derived(root) for root in newest_first}
+        self._roots = tuple(roots)
+        self._newest = self._derived[used[0].kid]
+        self._keys = tuple(self._derived.values())
         self._openers = {key.kid: key.aead for key in self._keys}
 
+    def follow(self, now: float) -> None:
+        """What the clock says: a published key may be used by now, and an old one retired."""
+        self.replace(self._roots, now)
+
+    @property
+    def sealed_prefix(self) -> bytes:
+        """How every value begins that the key in use has sealed."""
+        return b"%c%b" % (_VERSION, self._newest.kid)
+
     @classmethod
-    def from_secret(cls, secret: Secret, entropy: Entropy) -> "KeyRing":
-        """A ring of one key, from the configuration. Raises `ValueError` with the reason it is too weak and the fix."""
+    def from_secret(cls, secret: Secret, entropy: Entropy, *, previous: Sequence[Secret] = ()) -> "KeyRing":
+        """A ring from the configuration: one key, and others that only open.
+
+        Raises `ValueError` with the reason it is too weak, and the fix.
+        """
         reason = check_root_secret(secret.reveal())
         decoded = decode_root_secret(secret.reveal())
         if reason is not None or decoded is None:
             raise ValueError(f"the root secret cannot be used: {reason}. Make one with: {HOW_TO_MAKE_ONE}")
-        return cls([RootKey(decoded, created_at=0)], entropy)
+        older = [decode_root_secret(one.reveal()) for one in previous]
+        accepted = [RootKey(one, created_at=0, state="accepted") for one in older if one is not None]
+        return cls([RootKey(decoded, created_at=0), *accepted], entropy)
 
     @classmethod
     def temporary(cls, entropy: Entropy) -> "KeyRing":
@@ -135,6 +174,14 @@ class KeyRing:
         return any(matches)
 
     # --- sign -------------------------------------------------------------------------------------------------------
+
+    def sign_jwt(self, typ: str, claims: Mapping[str, Any]) -> str:
+        """A compact JWS with ES256 under the newest key (RFC 7515 §3.1, RFC 7518 §3.4)."""
+        header = {"alg": "ES256", "typ": typ, "kid": self._newest.kid.hex()}
+        signed = f"{_part(header)}.{_part(claims)}"
+        signature = self._newest.signing.sign(signed.encode(), ec.ECDSA(SHA256()))
+        r, s = decode_dss_signature(signature)
+        return f"{signed}.{_encode(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
 
     def public_jwks(self) -> Mapping[str, Any]:
         return {"keys": [dict(key.public_jwk) for key in self._keys]}
@@ -182,4 +229,12 @@ def _public_jwk(key: ec.EllipticCurvePrivateKey, kid: str) -> dict[str, str]:
 
 
 def _coordinate(number: int) -> str:
-    return base64.urlsafe_b64encode(number.to_bytes(32, "big")).rstrip(b"=").decode()
+    return _encode(number.to_bytes(32, "big"))
+
+
+def _part(value: Mapping[str, Any]) -> str:
+    return _encode(json.dumps(value, separators=(",", ":")).encode())
+
+
+def _encode(value: bytes) -> str:
+    return base64.urlsafe_b64encode(value).rstrip(b"=").decode()

@@ -10,10 +10,18 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
 
-from vestibule.model.identity import Identity, TenantId
+from vestibule.model.identity import DEFAULT_TENANT, Identity, TenantId
 from vestibule.model.secret import TokenDigest
 
 GrantId: TypeAlias = str
+
+
+class Purpose(StrEnum):
+    """What a sign-in in progress is for: where it leads in the end."""
+
+    CLIENT = "client"  # a code for the client, by its redirect URI
+    DEVICE = "device"  # a grant for the device that shows a user code
+    ACCOUNT = "account"  # nothing but a session, for our own pages
 
 
 class RequestState(StrEnum):
@@ -53,6 +61,45 @@ class AuthorizationRequest:
     max_age: int | None = None  # seconds
     state: RequestState = RequestState.ASKED
     sign_in: SignIn | None = None
+    purpose: Purpose = Purpose.CLIENT
+    device_digest: TokenDigest | None = field(default=None, repr=False)  # of the device code that this is for
+    key_thumbprint: str = ""  # RFC 9449 §10: the code is for the holder of this key
+
+
+@dataclass(frozen=True, slots=True)
+class PushedRequest:
+    """The parameters of an authorization request, sent ahead by the client itself (RFC 9126)."""
+
+    digest: TokenDigest = field(repr=False)  # of the request_uri's random part
+    client_id: str
+    sealed_parameters: bytes = field(repr=False)
+    expires_at: datetime  # UTC; 90 s
+
+
+class DeviceState(StrEnum):
+    """PENDING → APPROVED → REDEEMED, or PENDING → REFUSED."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    REFUSED = "refused"
+    REDEEMED = "redeemed"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRequest:
+    """A device without a browser that waits for somebody to type its code elsewhere (RFC 8628)."""
+
+    digest: TokenDigest = field(repr=False)  # of the device code
+    user_code: str = field(repr=False)  # as stored: eight letters without the dash
+    client_id: str
+    scopes: tuple[str, ...]
+    resource: str
+    created_at: datetime  # UTC
+    expires_at: datetime  # UTC; ten minutes
+    interval: int = 5  # seconds between two polls; grows when a device is too eager
+    polled_at: datetime | None = None  # UTC
+    state: DeviceState = DeviceState.PENDING
+    grant_id: GrantId = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +135,9 @@ class Grant:
     resource: str
     created_at: datetime  # UTC
     revoked_at: datetime | None = None  # UTC
+    expires_at: datetime | None = None  # UTC; nothing lives longer, however often it is used. None: until revoked
+    last_used_at: datetime | None = None  # UTC; when it last gave a token
+    tokens_id: str = ""  # under which the identity provider's tokens are kept; empty: there are none
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +154,7 @@ class AuthorizationCode:
     resource: str
     expires_at: datetime  # UTC; lives 60 s
     redeemed_at: datetime | None = None  # UTC
+    key_thumbprint: str = ""  # RFC 9449 §10
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +172,12 @@ class RefreshToken:
     spent_at: datetime | None = None  # UTC
     successor_digest: TokenDigest | None = field(default=None, repr=False)
     sealed_successor: bytes | None = field(default=None, repr=False)
+    key_thumbprint: str = ""  # RFC 9449 §5: a public client's refresh token is for the holder of this key
 
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """What a sealed access token says. It is for exactly one resource."""
+    """What an access token says, sealed or signed. It is for exactly one resource."""
 
     token_id: str
     grant_id: GrantId
@@ -139,11 +191,45 @@ class AccessToken:
     resource: str
     issued_at: int  # seconds since the epoch
     expires_at: int  # seconds since the epoch
+    key_thumbprint: str = ""  # RFC 9449 §6: of the key whose holder it is for; empty: a bearer token
+    actors: tuple[str, ...] = ()  # RFC 8693 §4.1: clients that act for the subject, the last one first
+    roles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KeptTokens:
+    """An identity provider's tokens, kept for the session and the grants of one sign-in."""
+
+    tokens_id: str
+    tenant: TenantId
+    user: str
+    sealed: bytes = field(repr=False)
+    version: int = 0  # grows with each refresh: who writes says which version it has read
+
+
+class BlockKind(StrEnum):
+    USER = "user"
+    CLIENT = "client"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Somebody who may not come in any more."""
+
+    kind: BlockKind
+    value: str  # a user, or a client_id
+    tenant: TenantId
+    blocked_at: datetime  # UTC
+    reason: str = ""
 
 
 class RevocationKind(StrEnum):
+    """What is revoked. A client or a user: everything that it got until then."""
+
     GRANT = "grant"
     TOKEN = "token"  # noqa: S105 - a kind, not a secret
+    CLIENT = "client"
+    USER = "user"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +237,7 @@ class Revocation:
     """Something that must stop working everywhere. Kept until every token it could concern has expired."""
 
     kind: RevocationKind
-    value: str  # a grant id, or an access token's id
+    value: str  # a grant id, an access token's id, a client_id or a user
     revoked_at: datetime  # UTC
     expires_at: datetime  # UTC
+    tenant: TenantId = DEFAULT_TENANT  # of the user; the other values are unique in all

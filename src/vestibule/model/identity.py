@@ -58,6 +58,7 @@ class Session:
     tenant: TenantId
     signed_in_at: datetime  # UTC
     expires_at: datetime  # UTC
+    tokens_id: str = ""  # under which the identity provider's tokens are kept; empty: there are none
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,10 @@ class Principal:
     token_id: str
     expires_at: datetime  # UTC
     identity_issuer: str = ""  # who asserted the subject
+    issued_at: int = 0  # seconds since the epoch
+    key_thumbprint: str = ""  # RFC 9449: the caller must prove this key at each request; empty: a bearer token
+    actors: tuple[str, ...] = ()  # RFC 8693: clients that act for the subject, the last one first
+    roles: frozenset[str] = frozenset()
 
     @property
     def key(self) -> str:

@@ -30,6 +30,7 @@ class Upstream:
     url: str  # http://host:port/path of its streamable HTTP endpoint
     access: Literal["required", "anonymous"] = "required"
     scopes: tuple[str, ...] = ()  # what every call needs
+    optional_scopes: tuple[str, ...] = ()  # what may be asked for beside it
     scope_texts: Mapping[str, str] = field(default_factory=dict)  # for the consent page
     credential: StaticCredential | None = None
     timeouts: Timeouts = Timeouts()

@@ -1,10 +1,12 @@
-"""Sealed access tokens: `vat_` and the sealed claims, opaque to clients.
+"""Access tokens, in two forms: sealed (`vat_` and the sealed claims, opaque to clients) or signed (RFC 9068).
 
-Sealing is the key ring's work; this module says what is inside and what it must say to be accepted.
+Sealing and signing are the key ring's work; this module says what is inside and what it must say to be accepted.
 """
 
 import base64
 import binascii
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -14,39 +16,44 @@ from vestibule.protocol.resource import is_same_resource
 
 PREFIX = "vat_"
 PURPOSE = "access-token"
-MAX_LENGTH = 8192
+MAX_LENGTH = 8192  # characters
+
+
+class _Claims(msgspec.Struct, array_like=True, frozen=True):
+    """In this order. What comes later has a default, so that tokens of the version before can be read."""
+
+    token_id: str
+    grant_id: str
+    issuer: str
+    identity_issuer: str
+    subject: str
+    user: str
+    tenant: str
+    client_id: str
+    scopes: tuple[str, ...]
+    resource: str
+    issued_at: int
+    expires_at: int
+    key_thumbprint: str = ""
+    actors: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+
+
+_NAMES = _Claims.__struct_fields__
+_decoder = msgspec.json.Decoder(_Claims)
 
 
 def encode_claims(token: AccessToken) -> bytes:
-    return msgspec.json.encode(
-        [
-            token.token_id,
-            token.grant_id,
-            token.issuer,
-            token.identity_issuer,
-            token.subject,
-            token.user,
-            token.tenant,
-            token.client_id,
-            token.scopes,
-            token.resource,
-            token.issued_at,
-            token.expires_at,
-        ]
-    )
-
-
-_decoder = msgspec.json.Decoder(
-    tuple[str, str, str, str, str, str, str, str, tuple[str, ...], str, int, int],
-)
+    return msgspec.json.encode(_Claims(*(getattr(token, name) for name in _NAMES)))
 
 
 def decode_claims(claims: bytes) -> AccessToken:
     """Raises `InvalidToken`."""
     try:
-        return AccessToken(*_decoder.decode(claims))
+        decoded = _decoder.decode(claims)
     except msgspec.DecodeError as error:
         raise InvalidToken("The access token cannot be read.", action="Sign in again.") from error
+    return AccessToken(*(getattr(decoded, name) for name in _NAMES))
 
 
 def write_token(sealed: bytes) -> str:
@@ -65,6 +72,71 @@ def read_token(token: str) -> bytes:
         return binascii.a2b_base64(_padded(token[len(PREFIX) :]), strict_mode=True)
     except (binascii.Error, ValueError) as error:
         raise InvalidToken("The access token cannot be read.", action="Sign in again.") from error
+
+
+def is_signed(token: str) -> bool:
+    """Whether it looks like a JWT; ours, or somebody's."""
+    return token.startswith("eyJ") and token.count(".") == 2
+
+
+def signed_claims(token: AccessToken) -> dict[str, Any]:
+    """RFC 9068 §2.2; what only we read stands under names of our own. `sub` is the person as we call them."""
+    claims: dict[str, Any] = {
+        "iss": token.issuer,
+        "sub": token.user,
+        "aud": token.resource,
+        "client_id": token.client_id,
+        "iat": token.issued_at,
+        "exp": token.expires_at,
+        "jti": token.token_id,
+        "scope": " ".join(token.scopes),
+        "grant_id": token.grant_id,
+        "tenant": token.tenant,
+        "identity": {"iss": token.identity_issuer, "sub": token.subject},
+    }
+    if token.roles:
+        claims["roles"] = list(token.roles)
+    if token.key_thumbprint:
+        claims["cnf"] = {"jkt": token.key_thumbprint}
+    if token.actors:
+        claims["act"] = actor_claim(token.actors)
+    return claims
+
+
+def actor_claim(actors: Sequence[str]) -> dict[str, Any]:
+    """RFC 8693 §4.1: the last actor outside, those before it inside."""
+    first, *earlier = actors
+    return {"sub": first, **({"act": actor_claim(earlier)} if earlier else {})}
+
+
+def read_signed_claims(header: Mapping[str, Any], claims: Mapping[str, Any]) -> AccessToken:
+    """What a JWT says whose signature is ours. Raises `InvalidToken`."""
+    if header.get("typ") != "at+jwt":  # RFC 9068 §4: nothing else that we sign is an access token
+        raise InvalidToken("This is not an access token.", action="Send the access token that /token gave.")
+    try:
+        return AccessToken(
+            token_id=claims["jti"],
+            grant_id=claims["grant_id"],
+            issuer=claims["iss"],
+            identity_issuer=claims["identity"]["iss"],
+            subject=claims["identity"]["sub"],
+            user=claims["sub"],
+            tenant=claims["tenant"],
+            client_id=claims["client_id"],
+            scopes=tuple(claims["scope"].split()),
+            resource=claims["aud"],
+            issued_at=claims["iat"],
+            expires_at=claims["exp"],
+            key_thumbprint=claims.get("cnf", {}).get("jkt", ""),
+            actors=_actors(claims.get("act")),
+            roles=tuple(claims.get("roles", ())),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InvalidToken("The access token cannot be read.", action="Sign in again.") from error
+
+
+def _actors(act: Mapping[str, Any] | None) -> tuple[str, ...]:
+    return () if act is None else (act["sub"], *_actors(act.get("act")))
 
 
 def _padded(text: str) -> bytes:

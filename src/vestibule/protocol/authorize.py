@@ -41,6 +41,7 @@ class CheckedRequest:
     prompt: frozenset[str]
     login_hint: str
     max_age: int | None
+    key_thumbprint: str = ""
 
 
 def check_redirect_uri(query: Parameters, client: Client) -> str:
@@ -77,12 +78,13 @@ def check_request(
         redirect_uri=redirect_uri,
         redirect_uri_given=query.has("redirect_uri"),
         state=query.values.get("state"),
-        scopes=grantable(read_scope(query.get("scope")), scopes_of(resource)),
+        scopes=grantable(read_scope(query.get("scope")), scopes_of(resource), resource.upstream.scopes),
         resource=resource,
         code_challenge=query.get("code_challenge"),
         prompt=frozenset(query.get("prompt").split()),
         login_hint=query.get("login_hint")[:320],
         max_age=_max_age(query),
+        key_thumbprint=query.get("dpop_jkt"),
     )
 
 
@@ -143,6 +145,12 @@ def check_max_age(query: Parameters, client: Client) -> None:
     _max_age(query)
 
 
+def check_dpop_key(query: Parameters, client: Client) -> None:
+    # a thumbprint has the form of a challenge: 32 bytes in base64url
+    if query.has("dpop_jkt") and not is_challenge(query.get("dpop_jkt")):
+        raise InvalidRequest("The dpop_jkt is the base64url of a SHA-256 thumbprint (RFC 9449 §10).")
+
+
 REDIRECTED_CHECKS: tuple[Check, ...] = (
     check_state,
     check_repeated,
@@ -153,6 +161,7 @@ REDIRECTED_CHECKS: tuple[Check, ...] = (
     check_pkce,
     check_prompt,
     check_max_age,
+    check_dpop_key,
 )
 
 

@@ -3,21 +3,25 @@
 import re
 from collections.abc import Iterable
 
-from vestibule.errors import InsufficientScope, InvalidToken, Refusal
+from vestibule.errors import InsufficientScope, InvalidProof, InvalidToken, Refusal
+from vestibule.protocol.discovery import SIGNING_ALGORITHMS
 
 _B64TOKEN = re.compile(rb"[A-Za-z0-9\-._~+/]+=*\Z")
 
 
-def parse_authorization(header: bytes) -> str:
-    """The token of an Authorization header (RFC 6750 §2.1). Raises `InvalidToken`; never repeats what it was given."""
+def parse_authorization(header: bytes) -> tuple[str, str]:
+    """Scheme (bearer or dpop) and token of an Authorization header (RFC 6750 §2.1, RFC 9449 §7.1).
+
+    Raises `InvalidToken`; never repeats what it was given.
+    """
     scheme, _, token = header.partition(b" ")
     token = token.strip(b" ")
-    if scheme.lower() != b"bearer" or not _B64TOKEN.match(token):
+    if scheme.lower() not in (b"bearer", b"dpop") or not _B64TOKEN.match(token):
         raise InvalidToken(
             "The Authorization header does not carry a bearer token.",
             action='Send "Authorization: Bearer" and the access token.',
         )
-    return token.decode("ascii")
+    return scheme.lower().decode("ascii"), token.decode("ascii")
 
 
 def challenge_header(
@@ -34,6 +38,8 @@ def challenge_header(
 
 def challenge_for(refusal: Refusal, *, realm: str, resource_metadata: str, scopes: Iterable[str]) -> str | None:
     """The challenge that belongs to a refusal, or None. `scopes`: what the resource asks of every call."""
+    if isinstance(refusal, InvalidProof):
+        return dpop_challenge(refusal, realm=realm, resource_metadata=resource_metadata)
     if refusal.status not in (401, 403) or (refusal.status == 403 and not isinstance(refusal, InsufficientScope)):
         return None
     return challenge_header(
@@ -43,6 +49,18 @@ def challenge_for(refusal: Refusal, *, realm: str, resource_metadata: str, scope
         description=refusal.message,
         scopes=refusal.scopes if isinstance(refusal, InsufficientScope) else scopes,
     )
+
+
+def dpop_challenge(refusal: InvalidProof, *, realm: str, resource_metadata: str) -> str:
+    """RFC 9449 §7.1: the scheme that the token goes with, and the algorithms a proof may have."""
+    parameters = {
+        "realm": realm,
+        "resource_metadata": resource_metadata,
+        "error": refusal.bearer_error,
+        "error_description": refusal.message,
+        "algs": " ".join(SIGNING_ALGORITHMS),
+    }
+    return "DPoP " + ", ".join(f'{name}="{_quoted(value)}"' for name, value in parameters.items())
 
 
 def _quoted(value: str) -> str:

@@ -12,58 +12,20 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import unquote
 
 from vestibule.errors import InvalidClientMetadata, InvalidRedirectUri
-from vestibule.model import Client, ClientOrigin
+from vestibule.model import AuthMethod, Client, ClientOrigin
+from vestibule.protocol.client_url import check_client_id_url as check_client_id_url
 from vestibule.protocol.json_body import UnreadableJson, read_object
 from vestibule.protocol.registration import GRANT_TYPES, Registration, check_registration
 
 CAP = 5 * 1024  # bytes
-MAX_URL = 2048
 SHORTEST_CACHE = timedelta(minutes=1)
 DEFAULT_CACHE = timedelta(minutes=15)
 LONGEST_CACHE = timedelta(hours=24)
 
-_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-_AUTHORITY = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\])(?::[1-9][0-9]{{0,4}})?")
-_PATH = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
 _MEDIA_TYPE = re.compile(r"application/(?:json|[a-z0-9!#$&^_.+-]+\+json)")
 _PRIVATE_KEY_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 §6
-
-
-# --- the URL --------------------------------------------------------------------------------------------------------
-
-
-def check_client_id_url(url: str) -> str:
-    """The same URL. Raises `InvalidClientMetadata` unless it can name a client.
-
-    Stricter than the draft where it says SHOULD NOT (a query) or says nothing (a host in capitals): one client, one
-    spelling, and no two programs that read it differently.
-    """
-    if len(url) > MAX_URL or not all("!" <= char <= "~" for char in url):
-        raise InvalidClientMetadata(f"The client_id is a URL of at most {MAX_URL} ASCII characters.")
-    if not url.startswith("https://"):
-        raise InvalidClientMetadata("The client_id is an https URL.")
-    if "#" in url or "?" in url:
-        raise InvalidClientMetadata("The client_id has no query and no fragment.")
-    authority, _, rest = url.removeprefix("https://").partition("/")
-    if "@" in authority:
-        raise InvalidClientMetadata("The client_id names a host, and no user.")
-    if not _AUTHORITY.fullmatch(authority) or not _is_port(authority.rpartition("]")[2].partition(":")[2]):
-        raise InvalidClientMetadata("The client_id names a host, in lower case, and a port if need be.")
-    if not rest:
-        raise InvalidClientMetadata("The client_id has a path.")
-    if not _PATH.fullmatch(rest):
-        raise InvalidClientMetadata("The client_id has a path of plain URL characters.")
-    # Decoded first: %2e%2e is a dot segment to most servers, and %2f separates segments for some.
-    if any(segment in (".", "..") for segment in re.split(r"[/\\]", unquote(rest))):
-        raise InvalidClientMetadata("The client_id has no dot segments.")
-    return url
-
-
-def _is_port(text: str) -> bool:
-    return not text or int(text) < 65536
 
 
 # --- the document ---------------------------------------------------------------------------------------------------
@@ -75,7 +37,6 @@ def read_client_document(url: str, content_type: str, body: bytes) -> Client:
     if document.get("client_id") != url:
         raise InvalidClientMetadata("the document's client_id is not the URL it stands at, to the letter")
     _check_holds_no_secret(document)
-    _check_needs_no_secret(document)
     described = _check_registration(document)
     if not described.name:
         raise InvalidClientMetadata("the document has no client_name that can be shown")
@@ -84,12 +45,16 @@ def read_client_document(url: str, content_type: str, body: bytes) -> Client:
         origin=ClientOrigin.DOCUMENT,
         redirect_uris=described.redirect_uris,
         name=described.name,
-        auth_method="none",
+        auth_method=described.auth_method,
         grant_types=described.grant_types,
         scopes=described.scopes,
         client_uri=described.client_uri,
         logo_uri=described.logo_uri,
         application_type=described.application_type,
+        jwks=described.jwks,
+        jwks_uri=described.jwks_uri,
+        needs_pushed_requests=described.needs_pushed_requests,
+        needs_dpop=described.needs_dpop,
     )
 
 
@@ -116,25 +81,26 @@ def _check_holds_no_secret(document: Mapping[str, Any]) -> None:
         raise InvalidClientMetadata("the document's jwks has a private key, which everybody can read")
 
 
-def _check_needs_no_secret(document: Mapping[str, Any]) -> None:
-    """The client is public, or says that it can be.
+def _auth_method(document: Mapping[str, Any]) -> AuthMethod:
+    """How the client must prove itself. Draft §8.2: a client with a key is held to it.
 
     ChatGPT prefers private_key_jwt and lists `none` beside it in token_endpoint_auth_methods_supported (OpenID Connect
-    Relying Party Metadata Choices §2): then the server chooses. A client that lists nothing must be held to its key.
+    Relying Party Metadata Choices §2). Then a document with keys means them, and one without cannot.
     """
     choices = document.get("token_endpoint_auth_methods_supported")
+    has_keys = document.get("jwks") is not None or document.get("jwks_uri") is not None
     match document.get("token_endpoint_auth_method"):
         case None | "none":
-            return
-        case "private_key_jwt" if isinstance(choices, list) and "none" in choices:
-            return
+            return "none"
+        case "private_key_jwt" if has_keys or not (isinstance(choices, list) and "none" in choices):
+            return "private_key_jwt"
         case "private_key_jwt":
-            raise InvalidClientMetadata(
-                "the document asks for private_key_jwt, which this server does not have yet",
-                action='A client without a key of its own says "token_endpoint_auth_method": "none".',
-            )
+            return "none"
         case _:
-            raise InvalidClientMetadata("token_endpoint_auth_method is none for a client named by a URL")
+            raise InvalidClientMetadata(
+                "token_endpoint_auth_method is none or private_key_jwt for a client named by a URL: a document that "
+                "everybody can read holds no secret"
+            )
 
 
 def _check_registration(document: Mapping[str, Any]) -> Registration:
@@ -143,7 +109,7 @@ def _check_registration(document: Mapping[str, Any]) -> Registration:
         raise InvalidClientMetadata("the document has no redirect_uris")
     metadata = {
         **document,
-        "token_endpoint_auth_method": "none",
+        "token_endpoint_auth_method": _auth_method(document),
         "grant_types": _those_we_have(document, "grant_types", GRANT_TYPES, "authorization_code"),
         "response_types": _those_we_have(document, "response_types", ("code",), "code"),
     }

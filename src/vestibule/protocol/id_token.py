@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from vestibule.protocol.jwt import JwtError
+from vestibule.protocol.times import LEEWAY, check_times, number
 
-LEEWAY = 60  # seconds a provider's clock may differ from ours
 MAX_SUBJECT = 255  # OpenID Connect Core §2
 
 
@@ -17,7 +17,7 @@ def check_id_token(
     if claims.get("iss") != issuer:
         raise JwtError(f"iss is {str(claims.get('iss'))[:200]!r}, not {issuer!r}")
     _check_audience(claims, client_id)
-    _check_times(claims, now)
+    check_times(claims, now=now)
     sent = claims.get("nonce")
     if not isinstance(sent, str) or not hmac.compare_digest(sent.encode(), nonce.encode()):
         raise JwtError("nonce is not the one of this sign-in")
@@ -25,7 +25,7 @@ def check_id_token(
     if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT or not subject.isprintable():
         raise JwtError("sub is missing, too long or not printable")
     if max_age is not None:
-        signed_in_at = _number(claims, "auth_time")
+        signed_in_at = number(claims, "auth_time")
         if signed_in_at is None or now - signed_in_at > max_age + LEEWAY:
             raise JwtError("auth_time is older than max_age")
 
@@ -39,29 +39,3 @@ def _check_audience(claims: Mapping[str, Any], client_id: str) -> None:
         raise JwtError("several audiences, and azp is not this client")
     if claims.get("azp") not in (None, client_id):
         raise JwtError("azp is another client")
-
-
-def _check_times(claims: Mapping[str, Any], now: int) -> None:
-    expires_at = _number(claims, "exp")
-    if expires_at is None or now >= expires_at + LEEWAY:
-        raise JwtError(f"exp is {claims.get('exp')!r}, now is {now}{_clocks(claims, now)}")
-    issued_at = _number(claims, "iat")
-    if issued_at is None or issued_at > now + LEEWAY:
-        raise JwtError(f"iat is {claims.get('iat')!r}, now is {now}{_clocks(claims, now)}")
-    not_before = _number(claims, "nbf")
-    if not_before is not None and not_before > now + LEEWAY:
-        raise JwtError(f"nbf is {not_before!r}, now is {now}{_clocks(claims, now)}")
-
-
-def _clocks(claims: Mapping[str, Any], now: int) -> str:
-    """How far the clocks are apart: an ID token comes seconds after it was made, so `iat` is the other clock's now."""
-    issued_at = _number(claims, "iat")
-    if issued_at is None or abs(issued_at - now) <= LEEWAY:
-        return ""
-    apart, side = abs(round(issued_at - now)), "ahead of" if issued_at > now else "behind"
-    return f": the provider's clock is {apart} s {side} ours ({LEEWAY} s are tolerated); set both by NTP"
-
-
-def _number(claims: Mapping[str, Any], name: str) -> float | None:
-    value = claims.get(name)
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None

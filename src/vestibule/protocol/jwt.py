@@ -1,8 +1,8 @@
 """Signed JWTs: compact JWS with an asymmetric algorithm of an explicit list, and nothing else.
 
-The only module that touches joserfc. JSON serialisation, `none`, HMAC and keys inside the token are not reachable from
-here: `verify` picks the key by what the *key* is, never by what the token says about it (key confusion: CVE-2022-29217
-and its kin).
+The only module that touches joserfc. JSON serialisation, `none` and HMAC are not reachable from here: `verify` picks
+the key by what the *key* is, never by what the token says about it (key confusion: CVE-2022-29217 and its kin). A key
+inside the token is used by `verify_with_own_key` alone, whose caller learns nothing but which key that was.
 """
 
 import binascii
@@ -29,8 +29,9 @@ ASYMMETRIC_ALGORITHMS: Mapping[str, str] = {
     "ES384": "EC",
     "ES512": "EC",
     "EdDSA": "OKP",
+    "Ed25519": "OKP",  # RFC 9864: the same, fully specified
 }
-_CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521", "EdDSA": "Ed25519"}
+_CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521", "EdDSA": "Ed25519", "Ed25519": "Ed25519"}
 
 MAX_TOKEN = 64 * 1024
 MAX_KEYS = 100
@@ -57,16 +58,11 @@ def verify(
     allowed = [name for name in algorithms if name in ASYMMETRIC_ALGORITHMS]
     if not isinstance(algorithm, str) or algorithm not in allowed:
         raise JwtError(f"algorithm {str(algorithm)[:40]!r} is not one of {allowed}")
-    registry = jws.JWSRegistry(algorithms=[algorithm], strict_check_header=False)
+    _check_not_critical(header)
     for key in _candidates(jwks, algorithm, header.get("kid")):
-        try:
-            signed = jws.deserialize_compact(token, key, algorithms=[algorithm], registry=registry)
-        except (JoseError, ValueError):
-            continue
-        try:
-            return header, read_object(signed.payload)
-        except UnreadableJson as error:
-            raise JwtError(f"the claims cannot be read: {error}") from error
+        claims = _claims(token, key, algorithm)
+        if claims is not None:
+            return header, claims
     raise JwtError("no key of the issuer made this signature")
 
 
@@ -111,6 +107,75 @@ def _public_der(key: RSAKey | ECKey) -> bytes:
 
 def _is_rsa(pem: str) -> bool:
     return isinstance(load_pem_private_key(pem.encode(), password=None), rsa.RSAPrivateKey)
+
+
+def verify_with_own_key(
+    token: str, *, typ: str, algorithms: Collection[str]
+) -> tuple[dict[str, Any], dict[str, Any], str]:
+    """Header, claims and the RFC 7638 thumbprint of the key that stands in the token itself and signed it.
+
+    This proves possession of that key and nothing else (RFC 9449 §4.3). Raises `JwtError`.
+    """
+    header = _header(token)
+    algorithm, jwk = header.get("alg"), header.get("jwk")
+    if header.get("typ") != typ:
+        raise JwtError(f"typ is not {typ}")
+    if not isinstance(algorithm, str) or algorithm not in ASYMMETRIC_ALGORITHMS or algorithm not in algorithms:
+        raise JwtError(f"algorithm {str(algorithm)[:40]!r} is not accepted")
+    if not isinstance(jwk, dict) or is_private(jwk):
+        raise JwtError("the header has no jwk, or a private one")
+    _check_not_critical(header)
+    keys = _candidates({"keys": [{**jwk, "kid": None}]}, algorithm, None)
+    claims = _claims(token, keys[0], algorithm)
+    if claims is None:
+        raise JwtError("the key in the header did not make this signature")
+    return header, claims, str(keys[0].thumbprint())
+
+
+def unverified_claims(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Header and claims as they stand there: to look up whose keys must verify them, and for nothing else."""
+    header = _header(token)
+    try:
+        return header, read_object(binascii.a2b_base64(_padded(token.split(".")[1])))
+    except (binascii.Error, UnreadableJson, ValueError) as error:
+        raise JwtError(f"the claims cannot be read: {error}") from error
+
+
+_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 §6
+
+
+def is_private(jwk: Mapping[str, Any]) -> bool:
+    """Whether a key gives away what only its owner may know (symmetric ones always do)."""
+    return bool(_PRIVATE_MEMBERS & jwk.keys()) or jwk.get("kty") == "oct"
+
+
+def check_key_set(jwks: Mapping[str, Any]) -> None:
+    """Raise `JwtError` unless this is a set of public keys, at least one of which can verify a signature of ours."""
+    keys = jwks.get("keys")
+    if not isinstance(keys, list) or not 0 < len(keys) <= MAX_KEYS or not all(isinstance(key, dict) for key in keys):
+        raise JwtError("not a set of keys (RFC 7517 §5)")
+    if any(is_private(key) for key in keys):
+        raise JwtError("it has a private or symmetric key")
+    types = set(ASYMMETRIC_ALGORITHMS.values())
+    if not any(key.get("kty") in types and _import(key) is not None for key in keys):
+        raise JwtError("no key of it can be used: RSA from 2048 bits, P-256, P-384, P-521, Ed25519")
+
+
+def _check_not_critical(header: Mapping[str, Any]) -> None:
+    if "crit" in header or "b64" in header:  # RFC 7515 §4.1.11: what we do not understand, we refuse
+        raise JwtError("the header has critical extensions")
+
+
+def _claims(token: str, key: RSAKey | ECKey | OKPKey, algorithm: str) -> dict[str, Any] | None:
+    registry = jws.JWSRegistry(algorithms=[algorithm], strict_check_header=False)
+    try:
+        signed = jws.deserialize_compact(token, key, algorithms=[algorithm], registry=registry)
+    except (JoseError, ValueError):
+        return None
+    try:
+        return read_object(signed.payload)
+    except UnreadableJson as error:
+        raise JwtError(f"the claims cannot be read: {error}") from error
 
 
 def _header(token: str) -> dict[str, Any]:

@@ -13,14 +13,22 @@ from urllib.parse import urlsplit
 
 from vestibule.errors import InvalidClientMetadata, InvalidRedirectUri, InvalidScope
 from vestibule.model import AuthMethod, Client
+from vestibule.protocol.client_url import check_client_id_url
 from vestibule.protocol.json_body import UnreadableJson, read_object
 from vestibule.protocol.redirect_uri import check_registrable
 from vestibule.protocol.scope import read_scope, write_scope
 
 MAX_REDIRECT_URIS = 20
 MAX_NAME = 100
-AUTH_METHODS: tuple[AuthMethod, ...] = ("none", "client_secret_basic", "client_secret_post")
-GRANT_TYPES = ("authorization_code", "refresh_token")
+MAX_KEY_SET = 16 * 1024  # characters of JSON
+AUTH_METHODS: tuple[AuthMethod, ...] = ("none", "client_secret_basic", "client_secret_post", "private_key_jwt")
+DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
+TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 - the name of a grant
+JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+CLIENT_CREDENTIALS = "client_credentials"
+# client_credentials is not among them: whoever registers itself would get tokens that no person has allowed.
+GRANT_TYPES = ("authorization_code", "refresh_token", DEVICE_CODE, TOKEN_EXCHANGE, JWT_BEARER)
+_WITH_CODE = ("authorization_code", "refresh_token")
 
 _INVISIBLE = re.compile(r"\s+")
 
@@ -37,6 +45,10 @@ class Registration:
     client_uri: str
     logo_uri: str
     application_type: Literal["native", "web"]
+    jwks: Mapping[str, Any] | None = None
+    jwks_uri: str = ""
+    needs_pushed_requests: bool = False
+    needs_dpop: bool = False
 
 
 def read_registration(content_type: str, body: bytes) -> Registration:
@@ -54,24 +66,28 @@ def check_registration(metadata: Mapping[str, Any]) -> Registration:
     if metadata.get("software_statement") is not None:
         # Never ignored as if it were trusted: nobody here could verify it.
         raise InvalidClientMetadata("Software statements are not supported.")
-    if metadata.get("jwks") is not None and metadata.get("jwks_uri") is not None:
-        raise InvalidClientMetadata("A client has jwks or jwks_uri, never both (RFC 7591 §2).")
     grant_types = _grant_types(metadata)
     redirect_uris = _redirect_uris(metadata)
     if "authorization_code" in grant_types and not redirect_uris:
         raise InvalidRedirectUri("A client of the authorization code grant registers at least one redirect URI.")
     _response_types(metadata)
+    auth_method = _auth_method(metadata)
+    jwks, jwks_uri = _keys(metadata, auth_method)
     for page in ("tos_uri", "policy_uri"):
         web_uri(metadata, page)
     return Registration(
         redirect_uris=redirect_uris,
         name=clean_name(_text(metadata, "client_name")),
-        auth_method=_auth_method(metadata),
+        auth_method=auth_method,
         grant_types=grant_types,
         scopes=_scopes(metadata),
         client_uri=web_uri(metadata, "client_uri"),
         logo_uri=web_uri(metadata, "logo_uri"),
         application_type=_application_type(metadata),
+        jwks=jwks,
+        jwks_uri=jwks_uri,
+        needs_pushed_requests=_flag(metadata, "require_pushed_authorization_requests"),
+        needs_dpop=_flag(metadata, "dpop_bound_access_tokens"),
     )
 
 
@@ -95,7 +111,7 @@ def _grant_types(metadata: Mapping[str, Any]) -> tuple[str, ...]:
     if not types:
         raise InvalidClientMetadata(f"The grant type {asked[0][:100]!r} is not supported.")
     # Every client of the code grant gets refresh tokens: MCP clients expect them and many forget to ask.
-    return tuple(dict.fromkeys((*types, *GRANT_TYPES))) if "authorization_code" in types else types
+    return tuple(dict.fromkeys((*types, *_WITH_CODE))) if {"authorization_code", DEVICE_CODE} & {*types} else types
 
 
 def _response_types(metadata: Mapping[str, Any]) -> None:
@@ -113,6 +129,42 @@ def _auth_method(metadata: Mapping[str, Any]) -> AuthMethod:
             "This token_endpoint_auth_method is not supported.", action=f"Supported: {', '.join(AUTH_METHODS)}."
         )
     return cast("AuthMethod", method)
+
+
+def _keys(metadata: Mapping[str, Any], auth_method: AuthMethod) -> tuple[Mapping[str, Any] | None, str]:
+    """The client's public keys, in the document or where they stand (RFC 7591 §2)."""
+    jwks, jwks_uri = metadata.get("jwks"), _text(metadata, "jwks_uri")
+    if jwks is not None and jwks_uri:
+        raise InvalidClientMetadata("A client has jwks or jwks_uri, never both (RFC 7591 §2).")
+    if jwks is not None:
+        check_client_keys(jwks)
+    if jwks_uri:
+        try:
+            check_client_id_url(jwks_uri)  # the same kind of URL: https, a named host, nothing to trip over
+        except InvalidClientMetadata as error:
+            raise InvalidClientMetadata("The jwks_uri is an https URL without query or fragment.") from error
+    if auth_method == "private_key_jwt" and jwks is None and not jwks_uri:
+        raise InvalidClientMetadata("A client of private_key_jwt has jwks or jwks_uri.")
+    return jwks, jwks_uri
+
+
+def check_client_keys(jwks: object) -> None:
+    """Raise `InvalidClientMetadata` unless it is a set of public keys that can verify something."""
+    from vestibule.protocol.jwt import JwtError, check_key_set  # brings the JOSE library: 3 MB
+
+    if not isinstance(jwks, dict) or len(repr(jwks)) > MAX_KEY_SET:
+        raise InvalidClientMetadata(f"The jwks is a JWK Set of at most {MAX_KEY_SET} characters.")
+    try:
+        check_key_set(jwks)
+    except JwtError as error:
+        raise InvalidClientMetadata(f"The jwks cannot be used: {error}.") from error
+
+
+def _flag(metadata: Mapping[str, Any], name: str) -> bool:
+    value = metadata.get(name)
+    if value not in (None, True, False):
+        raise InvalidClientMetadata(f"The {name} is true or false.")
+    return value is True
 
 
 def _application_type(metadata: Mapping[str, Any]) -> Literal["native", "web"]:
@@ -179,7 +231,7 @@ def registration_response(client: Client, *, secret: str, issued_at: int) -> dic
         "client_id_issued_at": issued_at,
         "redirect_uris": list(client.redirect_uris),
         "grant_types": list(client.grant_types),
-        "response_types": ["code"],
+        "response_types": ["code"] if "authorization_code" in client.grant_types else [],
         "token_endpoint_auth_method": client.auth_method,
         "application_type": client.application_type,
     }
@@ -191,6 +243,14 @@ def registration_response(client: Client, *, secret: str, issued_at: int) -> dic
         answer["client_uri"] = client.client_uri
     if client.logo_uri:
         answer["logo_uri"] = client.logo_uri
+    if client.jwks is not None:
+        answer["jwks"] = dict(client.jwks)
+    if client.jwks_uri:
+        answer["jwks_uri"] = client.jwks_uri
+    if client.needs_pushed_requests:
+        answer["require_pushed_authorization_requests"] = True
+    if client.needs_dpop:
+        answer["dpop_bound_access_tokens"] = True
     if secret:
         answer["client_secret"] = secret
         answer["client_secret_expires_at"] = 0

@@ -1,7 +1,7 @@
 """Scope strings: reading, writing, comparing (RFC 6749 §3.3)."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from vestibule.errors import InvalidScope
 
@@ -30,11 +30,13 @@ def write_scope(scopes: Iterable[str]) -> str:
     return " ".join(scopes)
 
 
-def grantable(requested: tuple[str, ...], offered: tuple[str, ...]) -> tuple[str, ...]:
+def grantable(
+    requested: tuple[str, ...], offered: tuple[str, ...], default: tuple[str, ...] | None = None
+) -> tuple[str, ...]:
     """Which scopes a request may be granted at a resource that offers `offered`.
 
-    A request for nothing gets all that the resource offers, as does one that asks for nothing but habits. A scope that
-    nobody here knows is refused, not dropped: the client would wonder why its calls fail.
+    A request for nothing gets `default` (all, when left out), as does one that asks for nothing but habits. A scope
+    that nobody here knows is refused, not dropped: the client would wonder why its calls fail.
     """
     wanted = tuple(scope for scope in requested if scope not in _TAKEN_WITHOUT_MEANING or scope in offered)
     if unknown := [scope for scope in wanted if scope not in offered]:
@@ -42,7 +44,7 @@ def grantable(requested: tuple[str, ...], offered: tuple[str, ...]) -> tuple[str
             f"This resource has no scope {' '.join(unknown)[:200]!r}.",
             action=f"It has: {write_scope(offered)}." if offered else "It has none.",
         )
-    return wanted or offered
+    return wanted or (offered if default is None else default)
 
 
 def narrowed(requested: tuple[str, ...], granted: tuple[str, ...]) -> tuple[str, ...]:
@@ -54,3 +56,20 @@ def narrowed(requested: tuple[str, ...], granted: tuple[str, ...]) -> tuple[str,
             action="Send the person through /authorize again to ask for more.",
         )
     return wanted or granted
+
+
+def permitted(
+    scopes: tuple[str, ...], roles: frozenset[str], permissions: Mapping[str, frozenset[str]]
+) -> tuple[str, ...]:
+    """The scopes that a person of these roles may be granted. `permissions`: role → scopes that only it gives.
+
+    A scope that no role is said to give is anybody's. Raises `InvalidScope` when nothing is left.
+    """
+    reserved = frozenset[str]().union(*permissions.values())
+    theirs = frozenset[str]().union(*(given for role, given in permissions.items() if role in roles))
+    left = tuple(scope for scope in scopes if scope not in reserved or scope in theirs)
+    if scopes and not left:
+        raise InvalidScope(
+            "This person has no role that gives any of these scopes.", action="Ask whoever gives roles for one."
+        )
+    return left

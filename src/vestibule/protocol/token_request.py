@@ -1,4 +1,4 @@
-"""What a token request must look like, and who its client is (RFC 6749 §2.3, §3.2; RFC 7636 §4.5).
+"""What a token request must look like, and who its client is (RFC 6749 §2.3, §3.2; RFC 7523 §2.2; RFC 7636 §4.5).
 
 Reading is apart from deciding: `read_client_credentials` says what was presented, `check_client` whether that is how
 this client must present itself. A client uses the one method it is registered with, and no other.
@@ -22,16 +22,17 @@ class PresentedClient:
     client_id: str
     method: AuthMethod
     secret: str = field(default="", repr=False)
+    assertion: str = field(default="", repr=False)
 
 
 def read_client_credentials(form: Parameters, authorization: str | None) -> PresentedClient:
     """Raises `InvalidClient`, or `InvalidRequest` when two methods are used at once."""
     if authorization is None:
+        if form.has("client_assertion") or form.has("client_assertion_type"):
+            return _read_assertion(form)
         client_id = form.get("client_id")
         if not client_id:
             raise InvalidClient("The request does not say which client it comes from.", action="Send client_id.")
-        if form.has("client_assertion") or form.has("client_assertion_type"):
-            raise InvalidClient("Client assertions are not supported.", action="See the server's metadata.")
         secret = form.get("client_secret")
         return PresentedClient(client_id, "client_secret_post" if secret else "none", secret)
     presented = _read_basic(authorization)
@@ -40,6 +41,27 @@ def read_client_credentials(form: Parameters, authorization: str | None) -> Pres
     if form.has("client_id") and form.get("client_id") != presented.client_id:
         raise InvalidClient("The client_id of the form is not the one of the Authorization header.")
     return presented
+
+
+def _read_assertion(form: Parameters) -> PresentedClient:
+    from vestibule.protocol.assertion import CLIENT_ASSERTION, MAX_ASSERTION  # brings the JOSE library: 3 MB
+    from vestibule.protocol.jwt import JwtError, unverified_claims
+
+    if form.has("client_secret"):
+        raise InvalidRequest("The client authenticates in two ways at once.", action="Use one (RFC 6749 §2.3).")
+    if form.get("client_assertion_type") != CLIENT_ASSERTION:
+        raise InvalidClient("The client_assertion_type is not supported.", action=f"Send {CLIENT_ASSERTION}.")
+    assertion = form.get("client_assertion")
+    if not assertion or len(assertion) > MAX_ASSERTION:
+        raise InvalidClient("The client_assertion is missing, or too long.")
+    try:
+        _, claims = unverified_claims(assertion)
+    except JwtError as error:
+        raise InvalidClient("The client_assertion cannot be read.", detail=str(error)) from error
+    client_id = form.get("client_id") or claims.get("sub")
+    if not isinstance(client_id, str) or not client_id:
+        raise InvalidClient("The client_assertion names no client.", action="Its iss and sub are the client_id.")
+    return PresentedClient(client_id, "private_key_jwt", assertion=assertion)
 
 
 def _read_basic(authorization: str) -> PresentedClient:
@@ -71,9 +93,14 @@ def check_client(presented: PresentedClient, client: Client | None) -> Client:
             "The client did not authenticate as it is registered to.",
             detail=f"{client.client_id[:200]!r} used {presented.method}, registered {client.auth_method}",
         )
-    if client.auth_method != "none" and not hmac.compare_digest(digest(presented.secret), client.secret_digest or b""):
-        raise InvalidClient("The client's secret is not right.", detail=f"client {client.client_id[:200]!r}")
+    if client.secret_digest is not None or client.auth_method.startswith("client_secret"):
+        _check_secret(presented, client)
     return client
+
+
+def _check_secret(presented: PresentedClient, client: Client) -> None:
+    if not hmac.compare_digest(digest(presented.secret), client.secret_digest or b""):
+        raise InvalidClient("The client's secret is not right.", detail=f"client {client.client_id[:200]!r}")
 
 
 def require(form: Parameters, name: str) -> str:

@@ -4,14 +4,30 @@ The warm path is a digest and a dict: a token that was admitted for this resourc
 revoked, or falls out of the bounded cache. Opening a sealed token needs no store either.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 
-from vestibule.errors import InvalidSignature, MissingAuthorization, StoreUnavailable, TokenRevoked
+from vestibule.errors import (
+    InvalidDpopProof,
+    InvalidProof,
+    InvalidSignature,
+    InvalidToken,
+    MissingAuthorization,
+    StoreUnavailable,
+    TokenRevoked,
+    UseDpopNonce,
+)
 from vestibule.model import AccessToken, Principal, Resource
-from vestibule.ports import Sealer
-from vestibule.protocol.access_token import PURPOSE, check_claims, decode_claims, read_token
+from vestibule.ports import ProofChecker, Sealer, SigningKeys
+from vestibule.protocol.access_token import (
+    PURPOSE,
+    check_claims,
+    decode_claims,
+    is_signed,
+    read_signed_claims,
+    read_token,
+)
 from vestibule.protocol.bearer import parse_authorization
 from vestibule.resource_server.revocations import RevocationWatch, Unwelcome
 
@@ -21,13 +37,22 @@ _CacheKey = tuple[str, bytes]
 
 
 class ResourceServer:
-    """Implements `ports.Doorkeeper` for the access tokens of one issuer: ourselves."""
+    """Implements `ports.Doorkeeper` and `ports.TokenReader` for the access tokens of one issuer: ourselves."""
 
     def __init__(
-        self, *, issuer: str, sealer: Sealer, revocations: RevocationWatch, cache_size: int = CACHE_SIZE
+        self,
+        *,
+        issuer: str,
+        sealer: Sealer,
+        signer: SigningKeys,
+        proofs: ProofChecker,
+        revocations: RevocationWatch,
+        cache_size: int = CACHE_SIZE,
     ) -> None:
         self._issuer = issuer
         self._sealer = sealer
+        self._signer = signer
+        self._proofs = proofs
         self._revocations = revocations
         self._cache: dict[_CacheKey, tuple[Principal, float]] = {}
         self._cache_size = cache_size
@@ -49,7 +74,14 @@ class ResourceServer:
                 "This MCP server is behind a sign-in, and the request has no access token.",
                 action="Let your MCP client sign in: it finds everything it needs in the WWW-Authenticate header.",
             )
-        token = self._verify(parse_authorization(authorization), resource, now)
+        scheme, bearer = parse_authorization(authorization)
+        token = self._verify(bearer, now, resource)
+        if (scheme == "dpop") != bool(token.key_thumbprint):
+            # RFC 9449 §7.2: a token that is bound to a key and comes as a bearer token has lost its key.
+            raise InvalidToken(
+                "The access token does not go with this authentication scheme.",
+                action='Send tokens of token_type DPoP with "Authorization: DPoP" and a proof, others with "Bearer".',
+            )
         principal = _principal(token)
         self._remember((resource.identifier, sha256(authorization).digest()), principal, token.expires_at)
         return principal
@@ -57,12 +89,30 @@ class ResourceServer:
     def on_revoked(self, listener: Callable[[Unwelcome], None]) -> None:
         self._revocations.add_listener(listener)
 
-    def _verify(self, bearer: str, resource: Resource, now: float) -> AccessToken:
-        opened = self._sealer.open(PURPOSE, read_token(bearer))
-        if opened is None:
-            raise InvalidSignature("The access token was not made by this server.", action="Sign in again.")
-        token = decode_claims(opened)
-        check_claims(token, issuer=self._issuer, resource=resource.identifier, now=now)
+    def check_proof(
+        self, principal: Principal, authorization: bytes, proofs: Sequence[str], *, method: str, url: str
+    ) -> None:
+        if not principal.key_thumbprint:
+            return
+        _, token = parse_authorization(authorization)
+        try:
+            proof = self._proofs.check(proofs, method=method, url=url, access_token=token)
+        except UseDpopNonce as error:
+            raise InvalidProof(error.message, nonce=error.nonce, is_nonce_missing=True) from error
+        except InvalidDpopProof as error:
+            raise InvalidProof(
+                error.message, nonce=self._proofs.nonce(), action=error.action, detail=error.detail
+            ) from error
+        if proof.thumbprint != principal.key_thumbprint:
+            raise InvalidProof("The DPoP proof is of another key than the token's.", nonce=self._proofs.nonce())
+
+    def read(self, token: str, now: float) -> AccessToken:
+        return self._verify(token, now)
+
+    def _verify(self, bearer: str, now: float, resource: Resource | None = None) -> AccessToken:
+        token = self._read_signed(bearer) if is_signed(bearer) else self._open_sealed(bearer)
+        wanted = token.resource if resource is None else resource.identifier
+        check_claims(token, issuer=self._issuer, resource=wanted, now=now)
         if self._revocations.covers(token):
             raise TokenRevoked("The access token has been revoked.", action="Sign in again.")
         if self._revocations.is_blind():
@@ -70,6 +120,23 @@ class ResourceServer:
                 "Whether this token has been revoked cannot be known right now.", action="Try again in a moment."
             )
         return token
+
+    def _open_sealed(self, bearer: str) -> AccessToken:
+        opened = self._sealer.open(PURPOSE, read_token(bearer))
+        if opened is None:
+            raise InvalidSignature("The access token was not made by this server.", action="Sign in again.")
+        return decode_claims(opened)
+
+    def _read_signed(self, bearer: str) -> AccessToken:
+        from vestibule.protocol.jwt import JwtError, verify  # brings the JOSE library: 3 MB
+
+        try:
+            header, claims = verify(bearer, self._signer.public_jwks(), algorithms=("ES256",))
+        except JwtError as error:
+            raise InvalidSignature(
+                "The access token was not made by this server.", action="Sign in again.", detail=str(error)
+            ) from error
+        return read_signed_claims(header, claims)
 
     def _remember(self, key: _CacheKey, principal: Principal, expires_at: float) -> None:
         cache = self._cache
@@ -92,4 +159,8 @@ def _principal(token: AccessToken) -> Principal:
         grant_id=token.grant_id,
         token_id=token.token_id,
         expires_at=datetime.fromtimestamp(token.expires_at, UTC),
+        issued_at=token.issued_at,
+        key_thumbprint=token.key_thumbprint,
+        actors=token.actors,
+        roles=frozenset(token.roles),
     )

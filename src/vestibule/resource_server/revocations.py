@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 
 from vestibule.errors import StoreUnavailable
@@ -18,6 +19,19 @@ from vestibule.ports import Clock, RevocationFeed
 INTERVAL = timedelta(seconds=1)
 OVERLAP = timedelta(minutes=1)
 BLIND_AFTER = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Until:
+    """Everything issued until then is revoked. Seconds since the epoch."""
+
+    revoked_at: float
+    expires_at: float
+
+
+def _user(tenant: str, user: str) -> str:
+    return f"{tenant}\n{user}"
+
 
 Unwelcome = Callable[[Principal], bool]
 
@@ -38,14 +52,23 @@ class RevocationWatch:
         self._interval = interval
         self._grants: dict[str, float] = {}
         self._tokens: dict[str, float] = {}
+        self._clients: dict[str, _Until] = {}
+        self._users: dict[str, _Until] = {}
         self._seen_until = clock() - timedelta(days=1)
         self._monotonic = monotonic  # a clock that is set forward must not blind us
         self._blind_from = monotonic() + BLIND_AFTER.total_seconds()
         self._listeners: list[Callable[[Unwelcome], None]] = []
 
     def covers(self, token: AccessToken | Principal) -> bool:
-        """Whether the token, or the grant it came from, has been revoked."""
-        return token.grant_id in self._grants or token.token_id in self._tokens
+        """Whether the token, the grant it came from, or all of its client or its person has been revoked."""
+        if token.grant_id in self._grants or token.token_id in self._tokens:
+            return True
+        for kept, value in ((self._clients, token.client_id), (self._users, _user(token.tenant, token.user))):
+            revoked = kept.get(value) if kept else None
+            # In the same second: which came first is not known, so it is taken for the older.
+            if revoked is not None and token.issued_at <= revoked.revoked_at:
+                return True
+        return False
 
     def is_blind(self) -> bool:
         return self._monotonic() > self._blind_from
@@ -55,20 +78,23 @@ class RevocationWatch:
 
     def learn(self, revocation: Revocation) -> None:
         """Takes effect before this returns: new calls are refused, and open streams told to end."""
-        kept = self._grants if revocation.kind is RevocationKind.GRANT else self._tokens
-        if revocation.value in kept:
-            return
-        kept[revocation.value] = revocation.expires_at.timestamp()
-        self._tell(revocation)
-
-    def _tell(self, revocation: Revocation) -> None:
-        def unwelcome(principal: Principal) -> bool:
-            if revocation.kind is RevocationKind.GRANT:
-                return principal.grant_id == revocation.value
-            return principal.token_id == revocation.value
-
+        expires_at = revocation.expires_at.timestamp()
+        match revocation.kind:
+            case RevocationKind.GRANT | RevocationKind.TOKEN:
+                ids = self._grants if revocation.kind is RevocationKind.GRANT else self._tokens
+                if revocation.value in ids:
+                    return
+                ids[revocation.value] = expires_at
+            case RevocationKind.CLIENT | RevocationKind.USER:
+                is_user = revocation.kind is RevocationKind.USER
+                kept = self._users if is_user else self._clients
+                value = _user(revocation.tenant, revocation.value) if is_user else revocation.value
+                until = _Until(revocation.revoked_at.timestamp(), expires_at)
+                if (known := kept.get(value)) is not None and known.revoked_at >= until.revoked_at:
+                    return
+                kept[value] = until
         for listener in self._listeners:
-            listener(unwelcome)
+            listener(self.covers)
 
     async def look(self) -> None:
         """Read the feed once. Raises `StoreUnavailable`."""
@@ -80,8 +106,11 @@ class RevocationWatch:
         self._forget(now.timestamp())
 
     def _forget(self, now: float) -> None:
-        for kept in (self._grants, self._tokens):
-            for value in [value for value, expires_at in kept.items() if expires_at <= now]:
+        for ids in (self._grants, self._tokens):
+            for value in [value for value, expires_at in ids.items() if expires_at <= now]:
+                del ids[value]
+        for kept in (self._clients, self._users):
+            for value in [value for value, until in kept.items() if until.expires_at <= now]:
                 del kept[value]
 
     async def run(self) -> None:

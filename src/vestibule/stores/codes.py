@@ -30,6 +30,7 @@ class SqlCodeStore:
             "resource": code.resource,
             "expires_at": code.expires_at,
             "redeemed_at": code.redeemed_at,
+            "key_thumbprint": code.key_thumbprint,
         }
         async with self._database.write() as connection:
             await connection.execute(insert(codes).values(row))
@@ -65,4 +66,5 @@ def _code(row: Row[Any]) -> AuthorizationCode:
         resource=row.resource,
         expires_at=row.expires_at,
         redeemed_at=row.redeemed_at,
+        key_thumbprint=row.key_thumbprint,
     )

@@ -95,6 +95,19 @@ class Facts(TypeDecorator[Mapping[str, str]]):
         return None if value is None else dict(json.loads(value))
 
 
+class Document(TypeDecorator[Mapping[str, Any]]):
+    """A JSON object as a stranger sent it; escaped like text."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Mapping[str, Any] | None, dialect: Dialect) -> str | None:
+        return None if value is None else json.dumps(dict(value))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Mapping[str, Any] | None:
+        return None if value is None else dict(json.loads(value))
+
+
 class Digest(TypeDecorator[bytes]):
     """Bytes: a digest or a sealed value. (Drivers differ in what they return.)"""
 

@@ -2,10 +2,11 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 
 from sqlalchemy import delete, select
 
-from vestibule.model import Consent, ConsentKey
+from vestibule.model import Consent, ConsentKey, TenantId
 from vestibule.stores.engine import Database
 from vestibule.stores.tables import consents
 
@@ -46,6 +47,19 @@ class SqlConsentStore:
         if row is None:
             return None
         return Consent(key=key, scopes=row.scopes, approved=row.approved, decided_at=row.decided_at)
+
+    async def list_of(self, tenant: TenantId, user: str) -> Sequence[Consent]:
+        query = select(consents).where(consents.c.user_id == user, consents.c.tenant == tenant).limit(1000)
+        async with self._database.read() as connection:
+            return [
+                Consent(
+                    key=ConsentKey(row.tenant, row.user_id, row.client_id, row.redirect_uri, row.resource),
+                    scopes=row.scopes,
+                    approved=row.approved,
+                    decided_at=row.decided_at,
+                )
+                for row in await connection.execute(query)
+            ]
 
     async def forget(self, key: ConsentKey) -> bool:
         async with self._database.write() as connection:

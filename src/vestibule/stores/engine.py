@@ -18,9 +18,9 @@ from sqlalchemy import URL, Connection, Table, event
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from vestibule.errors import StartError, StoreUnavailable
+from vestibule.stores._asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 BUSY_TIMEOUT = 4.0  # seconds that a SQLite writer waits for one of another process
 CONNECT_TIMEOUT = 3  # seconds

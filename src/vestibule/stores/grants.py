@@ -6,14 +6,15 @@ has one writer anyway.) Everybody takes the grant's lock before any other, so no
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Column, Row, Select, Table, insert, select, update
 
-from vestibule.model import Grant, GrantId, Revocation, RevocationKind, TokenDigest
+from vestibule.model import Grant, GrantId, Revocation, RevocationKind, TenantId, TokenDigest
 from vestibule.stores.engine import Database
-from vestibule.stores.identities import identity_of, identity_row
+from vestibule.stores.identities import identity_of, identity_row, is_of
 from vestibule.stores.revocations import announcement
 from vestibule.stores.tables import grants
 
@@ -34,6 +35,9 @@ class SqlGrantStore:
             "resource": grant.resource,
             "created_at": grant.created_at,
             "revoked_at": grant.revoked_at,
+            "expires_at": grant.expires_at,
+            "last_used_at": grant.last_used_at,
+            "tokens_id": grant.tokens_id,
         }
         async with self._database.write() as connection:
             await connection.execute(insert(grants).values(row))
@@ -43,16 +47,21 @@ class SqlGrantStore:
             row = (await connection.execute(select(grants).where(grants.c.grant_id == grant_id))).one_or_none()
         return None if row is None else _grant(row)
 
-    async def list_live(self, *, limit: int = 1000) -> Sequence[Grant]:
-        """Newest first."""
-        query = (
-            select(grants)
-            .where(grants.c.revoked_at.is_(None))
-            .order_by(grants.c.created_at.desc(), grants.c.grant_id)
-            .limit(limit)
-        )
+    async def list_live(
+        self, *, tenant: TenantId | None = None, user: str = "", client_id: str = "", limit: int = 1000
+    ) -> Sequence[Grant]:
+        query = select(grants).where(grants.c.revoked_at.is_(None))
+        if user and tenant is not None:
+            query = query.where(is_of(grants, tenant, user))
+        if client_id:
+            query = query.where(grants.c.client_id == client_id)
+        query = query.order_by(grants.c.created_at.desc(), grants.c.grant_id).limit(limit)
         async with self._database.read() as connection:
             return [_grant(row) for row in await connection.execute(query)]
+
+    async def touch(self, grant_id: GrantId, *, now: datetime) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(update(grants).where(grants.c.grant_id == grant_id).values(last_used_at=now))
 
     async def revoke(self, grant_id: GrantId, *, now: datetime, tokens_expire_at: datetime) -> bool:
         revoke = (
@@ -65,8 +74,24 @@ class SqlGrantStore:
         async with self._database.write() as connection:
             row = (await connection.execute(revoke)).one_or_none()
             if row is not None:
-                await connection.execute(announcement(self._database, revocation, tenant=row.tenant))
+                await connection.execute(announcement(self._database, replace(revocation, tenant=row.tenant)))
         return row is not None
+
+    async def revoke_all(self, revocation: Revocation) -> Sequence[Grant]:
+        whose = {
+            RevocationKind.USER: lambda: is_of(grants, revocation.tenant, revocation.value),
+            RevocationKind.CLIENT: lambda: grants.c.client_id == revocation.value,
+        }[revocation.kind]()
+        revoke = (
+            update(grants)
+            .where(whose, grants.c.revoked_at.is_(None))
+            .values(revoked_at=revocation.revoked_at)
+            .returning(grants)
+        )
+        async with self._database.write() as connection:
+            revoked = [_grant(row) for row in await connection.execute(revoke)]
+            await connection.execute(announcement(self._database, revocation))
+        return revoked
 
 
 def live_grant_of(table: Table, digest: TokenDigest) -> Select[tuple[str, str]]:
@@ -90,4 +115,7 @@ def _grant(row: Row[Any]) -> Grant:
         resource=row.resource,
         created_at=row.created_at,
         revoked_at=row.revoked_at,
+        expires_at=row.expires_at,
+        last_used_at=row.last_used_at,
+        tokens_id=row.tokens_id,
     )

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import ColumnElement, Row, Table, and_
 
-from vestibule.model import Identity
+from vestibule.model import Identity, TenantId
 
 
 def identity_row(identity: Identity) -> dict[str, object]:
@@ -14,10 +14,22 @@ def identity_row(identity: Identity) -> dict[str, object]:
         "provider": identity.provider,
         "display_name": identity.name,
         "email": identity.email,
+        "roles": identity.roles,
     }
 
 
 def identity_of(row: Row[Any]) -> Identity:
     return Identity(
-        issuer=row.issuer, subject=row.subject, provider=row.provider, name=row.display_name, email=row.email
+        issuer=row.issuer,
+        subject=row.subject,
+        provider=row.provider,
+        name=row.display_name,
+        email=row.email,
+        roles=row.roles,
     )
+
+
+def is_of(table: Table, tenant: TenantId, user: str) -> ColumnElement[bool]:
+    """Whether a row is of this person: `user` is "provider:subject", and a provider's name has no colon."""
+    provider, _, subject = user.partition(":")
+    return and_(table.c.tenant == tenant, table.c.provider == provider, table.c.subject == subject)

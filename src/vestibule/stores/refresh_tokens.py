@@ -34,6 +34,7 @@ class SqlRefreshTokenStore:
             spent_at=row.spent_at,
             successor_digest=row.successor_digest,
             sealed_successor=row.sealed_successor,
+            key_thumbprint=row.key_thumbprint,
         )
 
     async def rotate(
@@ -67,4 +68,5 @@ def _row(token: RefreshToken) -> dict[str, object]:
         "spent_at": token.spent_at,
         "successor_digest": token.successor_digest,
         "sealed_successor": token.sealed_successor,
+        "key_thumbprint": token.key_thumbprint,
     }

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, insert, select, update
 
-from vestibule.model import AuthorizationRequest, RequestState, SignIn, TokenDigest
+from vestibule.model import AuthorizationRequest, Purpose, RequestState, SignIn, TokenDigest
 from vestibule.stores.engine import Database
 from vestibule.stores.tables import requests
 
@@ -74,6 +74,9 @@ def _row(request: AuthorizationRequest) -> dict[str, object]:
         "prompt": request.prompt,
         "login_hint": request.login_hint,
         "max_age": request.max_age,
+        "purpose": request.purpose,
+        "device_digest": request.device_digest,
+        "key_thumbprint": request.key_thumbprint,
         **_sign_in_row(request.sign_in),
     }
 
@@ -108,6 +111,9 @@ def _request(row: Row[Any]) -> AuthorizationRequest:
         max_age=row.max_age,
         state=RequestState(row.state),
         sign_in=_sign_in(row),
+        purpose=Purpose(row.purpose),
+        device_digest=row.device_digest,
+        key_thumbprint=row.key_thumbprint,
     )
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import case, select
 from sqlalchemy.dialects.sqlite import Insert
 
-from vestibule.model import DEFAULT_TENANT, Revocation, RevocationKind, TenantId
+from vestibule.model import Revocation, RevocationKind
 from vestibule.stores.engine import Database
 from vestibule.stores.tables import revocations
 
@@ -30,17 +30,17 @@ class SqlRevocationFeed:
         )
         async with self._database.read() as connection:
             return [
-                Revocation(RevocationKind(row.kind), row.value, row.revoked_at, row.expires_at)
+                Revocation(RevocationKind(row.kind), row.value, row.revoked_at, row.expires_at, row.tenant)
                 for row in await connection.execute(query)
             ]
 
 
-def announcement(database: Database, revocation: Revocation, *, tenant: TenantId = DEFAULT_TENANT) -> Insert:
+def announcement(database: Database, revocation: Revocation) -> Insert:
     """The statement that announces. Said again, it moves to the end of the feed and never ends earlier."""
     insert = database.insert(revocations).values(
         kind=revocation.kind,
         value=revocation.value,
-        tenant=tenant,
+        tenant=revocation.tenant,
         revoked_at=revocation.revoked_at,
         expires_at=revocation.expires_at,
     )

@@ -4,9 +4,9 @@ from datetime import datetime
 
 from sqlalchemy import delete, insert, select
 
-from vestibule.model import Session, TokenDigest
+from vestibule.model import Session, TenantId, TokenDigest
 from vestibule.stores.engine import Database
-from vestibule.stores.identities import identity_of, identity_row
+from vestibule.stores.identities import identity_of, identity_row, is_of
 from vestibule.stores.tables import sessions
 
 
@@ -23,6 +23,7 @@ class SqlSessionStore:
             **identity_row(session.identity),
             "signed_in_at": session.signed_in_at,
             "expires_at": session.expires_at,
+            "tokens_id": session.tokens_id,
         }
         async with self._database.write() as connection:
             await connection.execute(insert(sessions).values(row))
@@ -39,9 +40,15 @@ class SqlSessionStore:
             tenant=row.tenant,
             signed_in_at=row.signed_in_at,
             expires_at=row.expires_at,
+            tokens_id=row.tokens_id,
         )
 
     async def remove(self, digest: TokenDigest) -> bool:
         async with self._database.write() as connection:
             removed = await connection.execute(delete(sessions).where(sessions.c.digest == digest))
         return removed.rowcount == 1
+
+    async def remove_of(self, tenant: TenantId, user: str) -> int:
+        async with self._database.write() as connection:
+            removed = await connection.execute(delete(sessions).where(is_of(sessions, tenant, user)))
+        return removed.rowcount

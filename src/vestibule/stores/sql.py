@@ -8,13 +8,18 @@ from pathlib import Path
 from sqlalchemy import text
 
 from vestibule.stores.audit import SqlAuditLog
+from vestibule.stores.blocks import SqlBlockStore
 from vestibule.stores.clients import SqlClientStore
 from vestibule.stores.codes import SqlCodeStore
 from vestibule.stores.consents import SqlConsentStore
+from vestibule.stores.device_requests import SqlDeviceRequestStore
 from vestibule.stores.engine import Database
 from vestibule.stores.grants import SqlGrantStore
 from vestibule.stores.housekeeping import SqlHousekeeping
+from vestibule.stores.kept_tokens import SqlKeptTokenStore
 from vestibule.stores.key_checks import bind_keys
+from vestibule.stores.one_time import SqlOneTimeStore
+from vestibule.stores.pushed_requests import SqlPushedRequestStore
 from vestibule.stores.refresh_tokens import SqlRefreshTokenStore
 from vestibule.stores.requests import SqlAuthorizationRequestStore
 from vestibule.stores.revocations import SqlRevocationFeed
@@ -32,6 +37,11 @@ class SqlStore:
         self._temporary_folder = temporary_folder
         self.clients = SqlClientStore(database)
         self.requests = SqlAuthorizationRequestStore(database)
+        self.pushed_requests = SqlPushedRequestStore(database)
+        self.device_requests = SqlDeviceRequestStore(database)
+        self.one_time = SqlOneTimeStore(database)
+        self.kept_tokens = SqlKeptTokenStore(database)
+        self.blocks = SqlBlockStore(database)
         self.consents = SqlConsentStore(database)
         self.sessions = SqlSessionStore(database)
         self.grants = SqlGrantStore(database)

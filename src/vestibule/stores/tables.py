@@ -7,10 +7,10 @@ Columns have the names of the model's fields, so that a row becomes a value with
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, MetaData, Table
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, MetaData, Table, false, text
 
 from vestibule.model import DEFAULT_TENANT
-from vestibule.stores.columns import Digest, Facts, Listing, Moment, NameSet, Words
+from vestibule.stores.columns import Digest, Document, Facts, Listing, Moment, NameSet, Words
 
 metadata = MetaData(
     naming_convention={
@@ -22,14 +22,28 @@ metadata = MetaData(
 )
 
 
+_EMPTY = text("''")  # as a word "" is no default at all to SQLite's reflection
+
+
 def _tenant() -> Column[str]:
     return Column("tenant", Words, nullable=False, default=DEFAULT_TENANT)
+
+
+def _tenant_key() -> Column[str]:
+    return Column("tenant", Words, primary_key=True, default=DEFAULT_TENANT)
 
 
 def _identity() -> tuple[Column[Any], ...]:
     """Who it is. Claims are for the sign-in and are not kept: a store is no place for what nobody asked to keep."""
     return tuple(
         Column(name, Words, nullable=False) for name in ("issuer", "subject", "provider", "display_name", "email")
+    )
+
+
+def _of_sign_in() -> tuple[Column[Any], ...]:
+    return (
+        Column("roles", NameSet, nullable=False, server_default="[]"),
+        Column("tokens_id", Words, nullable=False, server_default=_EMPTY, index=True),
     )
 
 
@@ -52,7 +66,13 @@ clients = Table(
     Column("client_uri", Words, nullable=False),
     Column("logo_uri", Words, nullable=False),
     Column("application_type", Words, nullable=False),
-    Column("registered_at", Moment),
+    Column("registered_at", Moment, index=True),
+    Column("last_used_at", Moment),
+    Column("issuer", Words, nullable=False, server_default=_EMPTY),
+    Column("jwks", Document),
+    Column("jwks_uri", Words, nullable=False, server_default=_EMPTY),
+    Column("needs_pushed_requests", Boolean, nullable=False, server_default=false()),
+    Column("needs_dpop", Boolean, nullable=False, server_default=false()),
 )
 
 requests = Table(
@@ -79,6 +99,66 @@ requests = Table(
     Column("sign_in_browser_digest", Digest),
     Column("sign_in_nonce", Words),
     Column("sign_in_sealed_verifier", Digest),
+    Column("purpose", Words, nullable=False, server_default="client"),
+    Column("device_digest", Digest),
+    Column("key_thumbprint", Words, nullable=False, server_default=_EMPTY),
+)
+
+pushed_requests = Table(
+    "pushed_requests",
+    metadata,
+    Column("digest", Digest, primary_key=True),
+    _tenant(),
+    Column("client_id", Words, nullable=False),
+    Column("sealed_parameters", Digest, nullable=False),
+    Column("expires_at", Moment, nullable=False, index=True),
+)
+
+device_requests = Table(
+    "device_requests",
+    metadata,
+    Column("digest", Digest, primary_key=True),
+    _tenant(),
+    Column("user_code", Words, nullable=False, unique=True),
+    Column("client_id", Words, nullable=False),
+    Column("scopes", Listing, nullable=False),
+    Column("resource", Words, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False, index=True),
+    Column("interval", BigInteger, nullable=False),
+    Column("polled_at", Moment),
+    Column("state", Words, nullable=False),
+    Column("grant_id", Words, nullable=False),
+)
+
+one_time = Table(
+    "one_time",
+    metadata,
+    Column("kind", Words, primary_key=True),
+    Column("digest", Digest, primary_key=True),
+    _tenant(),
+    Column("expires_at", Moment, nullable=False, index=True),
+)
+
+blocks = Table(
+    "blocks",
+    metadata,
+    Column("kind", Words, primary_key=True),
+    _tenant_key(),
+    Column("value", Words, primary_key=True),
+    Column("blocked_at", Moment, nullable=False),
+    Column("reason", Words, nullable=False),
+)
+
+kept_tokens = Table(
+    "kept_tokens",
+    metadata,
+    Column("tokens_id", Words, primary_key=True),
+    _tenant(),
+    Column("user_id", Words, nullable=False),
+    Column("sealed", Digest, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("leased_until", Moment),
 )
 
 consents = Table(
@@ -94,6 +174,7 @@ consents = Table(
     Column("scopes", NameSet, nullable=False),
     Column("approved", Boolean, nullable=False),
     Column("decided_at", Moment, nullable=False),
+    Index("ix_consents_user_id", "user_id"),
 )
 
 sessions = Table(
@@ -104,6 +185,8 @@ sessions = Table(
     *_identity(),
     Column("signed_in_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=False, index=True),
+    *_of_sign_in(),
+    Index("ix_sessions_subject", "subject"),
 )
 
 grants = Table(
@@ -117,6 +200,11 @@ grants = Table(
     Column("resource", Words, nullable=False),
     Column("created_at", Moment, nullable=False, index=True),
     Column("revoked_at", Moment),
+    Column("expires_at", Moment),
+    Column("last_used_at", Moment),
+    *_of_sign_in(),
+    Index("ix_grants_subject", "subject"),
+    Index("ix_grants_client_id", "client_id"),
 )
 
 codes = Table(
@@ -133,6 +221,7 @@ codes = Table(
     Column("resource", Words, nullable=False),
     Column("expires_at", Moment, nullable=False, index=True),
     Column("redeemed_at", Moment),
+    Column("key_thumbprint", Words, nullable=False, server_default=_EMPTY),
 )
 
 refresh_tokens = Table(
@@ -146,6 +235,7 @@ refresh_tokens = Table(
     Column("spent_at", Moment, index=True),
     Column("successor_digest", Digest),
     Column("sealed_successor", Digest),
+    Column("key_thumbprint", Words, nullable=False, server_default=_EMPTY),
 )
 
 revocations = Table(

@@ -502,12 +502,14 @@ class HousekeepingContract:
         await store.revocations.announce(revocation)
         grant, token = await refreshable(store)
         assert await store.housekeeping.sweep(now=NOW) == 0
-        assert await store.housekeeping.sweep(now=NOW + timedelta(days=31)) == 4
+        assert (
+            await store.housekeeping.sweep(now=NOW + timedelta(days=31)) == 5
+        )  # and the grant that is left with nothing
         assert await store.requests.get(request.request_id, now=NOW) is None
         assert await store.sessions.get(session.digest, now=NOW) is None
         assert await store.revocations.since(NOW - SECOND, now=NOW) == []
         assert await store.refresh_tokens.find(token.digest) is None
-        assert await store.grants.get(grant.grant_id) == grant
+        assert await store.grants.get(grant.grant_id) is None
 
     async def test_a_code_is_known_for_an_hour_after_its_end(self, open_store: StoreOpener) -> None:
         store = await open_store()

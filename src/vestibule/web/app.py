@@ -21,7 +21,9 @@ from vestibule.protocol.discovery import (
     PROTECTED_RESOURCE,
     well_known_path,
 )
+from vestibule.web.account import AccountEndpoints
 from vestibule.web.browser import BrowserEndpoints
+from vestibule.web.device import DeviceEndpoints
 from vestibule.web.errors import ErrorRenderer, error_page
 from vestibule.web.machines import MachineEndpoints
 from vestibule.web.pages.views import ErrorView
@@ -35,6 +37,7 @@ def build_app(plane: ControlPlane) -> ASGIApp:
     issuer = plane.server.settings.issuer
     prefix = urlsplit(issuer).path
     machines, browser = MachineEndpoints(plane), BrowserEndpoints(plane)
+    account, device = AccountEndpoints(plane), DeviceEndpoints(plane)
     routes = [
         # who we are: public
         Route(well_known_path(AUTHORIZATION_SERVER, issuer), machines.server_metadata),
@@ -47,10 +50,19 @@ def build_app(plane: ControlPlane) -> ASGIApp:
         Route(f"{prefix}/register", machines.register, methods=["POST"]),
         Route(f"{prefix}/token", machines.token, methods=["POST"]),
         Route(f"{prefix}/revoke", machines.revoke, methods=["POST"]),
+        Route(f"{prefix}/introspect", machines.introspect, methods=["POST"]),
+        Route(f"{prefix}/par", machines.push, methods=["POST"]),
+        Route(f"{prefix}/device_authorization", machines.device_authorization, methods=["POST"]),
         # people
         Route(f"{prefix}/authorize", _page(browser.authorize)),
         Route(f"{prefix}/consent", _page(browser.consent), methods=["GET", "POST"]),
+        Route(f"{prefix}/sign-in", _page(browser.choice)),
         Route(f"{prefix}/callback/{{provider}}", _page(browser.callback)),
+        Route(f"{prefix}/device", _page(device.page), methods=["GET", "POST"]),
+        Route(f"{prefix}/me", _page(account.page)),
+        Route(f"{prefix}/me/sign-in", _page(account.sign_in), methods=["POST"]),
+        Route(f"{prefix}/me/consents/{{connection_id}}", _page(account.end), methods=["POST", "DELETE"]),
+        Route(f"{prefix}/sign-out", _page(account.sign_out), methods=["POST"]),
         Route(f"{prefix}/development/sign-in", _page(browser.development), methods=["GET", "POST"]),
         Route(f"{prefix}/", _page(browser.home, head=True)),
         Route(f"{prefix}/assets/{{name}}", browser.stylesheet),

@@ -12,11 +12,12 @@ from vestibule.authorization_server.consent import Question
 from vestibule.authorization_server.replies import Redirect
 from vestibule.errors import PageError
 from vestibule.identity_providers.development import DevelopmentProvider
-from vestibule.model import ClientOrigin
+from vestibule.model import Client, ClientOrigin, Purpose
 from vestibule.protocol.redirect_uri import host_of, is_loopback
 from vestibule.web.pages.render import form_origin
 from vestibule.web.pages.views import (
     Button,
+    ChooserView,
     ConsentView,
     DevelopmentView,
     HomeView,
@@ -49,11 +50,9 @@ class BrowserEndpoints:
             return self._redirect(reply, request)
         query = read_query(request)
         question = await consent.question(query.get("txn"), browser, plane.server, reconsider=query.get("again") == "1")
-        view = self._consent_view(question)
+        view = await self._consent_view(question)
         response = plane.pages.respond(plane.pages.consent(view), form_action=view.form_action)
-        for cookie in question.cookies:
-            plane.cookies.write(response, cookie)
-        return response
+        return plane.with_cookies(response, question.cookies)
 
     async def callback(self, request: Request) -> Response:
         plane = self._plane
@@ -115,58 +114,74 @@ class BrowserEndpoints:
             return Response(status_code=404)
         return self._plane.pages.stylesheet()
 
-    def _redirect(self, reply: Redirect, request: Request) -> Response:
-        response = Response(
-            status_code=303 if request.method == "POST" else 302,
-            headers={"Location": reply.url, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"},
+    async def choice(self, request: Request) -> Response:
+        """The page where a person chooses how to sign in."""
+        plane = self._plane
+        found = await consent.choice(read_query(request).get("txn"), plane.cookies.read(request), plane.server)
+        view = ChooserView(
+            txn=found.request.request_id,
+            csrf=found.csrf,
+            client_name=_name(found.client) if found.client is not None else "",
+            buttons=tuple(Button(one.name, f"Sign in with {one.title}") for one in found.providers),
         )
-        for cookie in reply.cookies:
-            self._plane.cookies.write(response, cookie)
-        return response
+        response = plane.pages.respond(plane.pages.chooser(view), form_action=("https:", *plane.form_sources))
+        return plane.with_cookies(response, found.cookies)
 
-    def _consent_view(self, question: Question) -> ConsentView:
+    def _redirect(self, reply: Redirect, request: Request) -> Response:
+        return self._plane.redirect(reply, request)
+
+    async def _consent_view(self, question: Question) -> ConsentView:
         client, upstream = question.client, question.resource.upstream
-        redirect_uri = question.request.redirect_uri
+        redirect_uri, is_device = question.request.redirect_uri, question.request.purpose is Purpose.DEVICE
         identity = question.session.identity if question.session is not None else None
-        claim, verified = _claim(client.origin, client.client_id)
+        clients, logos = self._plane.server.clients, self._plane.logos
+        claim, verified = _claim(client, is_trusted=clients.is_trusted(client))
         return ConsentView(
             txn=question.request.request_id,
             csrf=question.csrf,
-            client_name=client.name or "an application without a name",
+            client_name=_name(client),
             client_claim=claim,
             is_verified_host=verified,
-            redirect_host=host_of(redirect_uri),
+            logo=await logos.data_uri(client) if logos is not None else "",
+            redirect_host="" if is_device else host_of(redirect_uri),
             is_loopback=is_loopback(redirect_uri),
+            is_loopback_only=all(map(is_loopback, client.redirect_uris)),
+            user_code=question.user_code,
             resource_title=upstream.title or upstream.name,
             resource_url=question.resource.identifier,
             scopes=tuple(
-                ScopeLine(scope, upstream.scope_texts.get(scope, "Use it in your name"))
+                ScopeLine(
+                    scope,
+                    upstream.scope_texts.get(scope, "Use it in your name"),
+                    is_new=scope not in question.allowed_before,
+                )
                 for scope in question.request.scopes
             ),
             account=_account(identity.name, identity.email) if identity is not None else "",
             tenant=question.session.tenant if question.session is not None else "default",
-            buttons=(
-                (Button("", "Allow"),)
-                if identity is not None
-                else tuple(Button(one.name, _label(one.title, len(question.providers))) for one in question.providers)
-            ),
+            button="Allow" if identity is not None else "Allow and sign in",
             form_action=("https:", *self._plane.form_sources, *_own_source(redirect_uri)),
             refused_at=question.refused_at,
         )
 
 
-def _claim(origin: ClientOrigin, client_id: str) -> tuple[str, bool]:
-    match origin:
+def _name(client: Client) -> str:
+    return client.name or "an application without a name"
+
+
+def _claim(client: Client, *, is_trusted: bool) -> tuple[str, bool]:
+    match client.origin:
+        case ClientOrigin.DOCUMENT if is_trusted:
+            return (
+                f"Its description is published at {host_of(client.client_id)}, which this server's operator knows.",
+                True,
+            )
         case ClientOrigin.DOCUMENT:
-            return f"Its description is published at {host_of(client_id)}.", True
+            return f"Its description is published at {host_of(client.client_id)}.", True
         case ClientOrigin.CONFIGURED:
             return "The operator of this server has added it.", True
         case _:
             return "It has registered itself; its name is not verified.", False
-
-
-def _label(title: str, count: int) -> str:
-    return "Allow and sign in" if count == 1 else f"Allow and sign in with {title}"
 
 
 def _account(name: str, email: str) -> str:
@@ -174,4 +189,4 @@ def _account(name: str, email: str) -> str:
 
 
 def _own_source(redirect_uri: str) -> tuple[str, ...]:
-    return () if redirect_uri.startswith("https://") else (form_origin(redirect_uri),)
+    return () if not redirect_uri or redirect_uri.startswith("https://") else (form_origin(redirect_uri),)

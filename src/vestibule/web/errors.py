@@ -6,7 +6,16 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from vestibule.errors import InvalidClient, OAuthError, PageError, Refusal, Unavailable, VestibuleError
+from vestibule.errors import (
+    InvalidClient,
+    OAuthError,
+    PageError,
+    Refusal,
+    TooManyRequests,
+    Unavailable,
+    UseDpopNonce,
+    VestibuleError,
+)
 from vestibule.web.pages import Pages
 from vestibule.web.pages.views import ErrorView
 
@@ -21,6 +30,10 @@ def oauth_response(error: OAuthError, *, tried_basic: bool = False) -> JSONRespo
         headers["WWW-Authenticate"] = 'Basic realm="vestibule", charset="UTF-8"'
     if error.status == 503:
         headers["Retry-After"] = _RETRY_AFTER
+    if isinstance(error, TooManyRequests):
+        headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, UseDpopNonce):
+        headers["DPoP-Nonce"] = error.nonce
     body = {"error": error.error, "error_description": error.description}
     return JSONResponse(body, status_code=error.status, headers=headers)
 

@@ -6,13 +6,13 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from vestibule.authorization_server import register, revoke, token
+from vestibule.authorization_server import device, introspect, par, register, revoke, token
 from vestibule.authorization_server.replies import JsonReply
 from vestibule.errors import StoreUnavailable
 from vestibule.protocol import discovery
 from vestibule.web.errors import NO_STORE
 from vestibule.web.plane import ControlPlane
-from vestibule.web.requests import authorization_of, read_body, read_form
+from vestibule.web.requests import credentials_of, read_body, read_form
 
 # Public documents: any page may read them, as any program may.
 _PUBLIC = {
@@ -26,10 +26,15 @@ class MachineEndpoints:
     def __init__(self, plane: ControlPlane) -> None:
         self._plane = plane
         settings = plane.server.settings
-        scopes = tuple(dict.fromkeys(scope for one in settings.resources for scope in one.upstream.scopes))
-        features = {"registration": settings.registration, "client_documents": settings.client_documents}
-        self._server = discovery.authorization_server_metadata(settings.issuer, scopes=scopes, **features)
-        self._openid = discovery.openid_configuration(settings.issuer, scopes=scopes, **features)
+        scopes = tuple(dict.fromkeys(scope for one in settings.resources for scope in plane.server.offered_scopes(one)))
+        features = discovery.Features(
+            registration=settings.registration,
+            client_documents=settings.client_documents,
+            assertions=bool(plane.server.assertion_issuers),
+            needs_pushed_requests=settings.needs_pushed_requests,
+        )
+        self._server = discovery.authorization_server_metadata(settings.issuer, scopes=scopes, features=features)
+        self._openid = discovery.openid_configuration(settings.issuer, scopes=scopes, features=features)
         self._root = discovery.root_resource_metadata(settings.issuer, settings.resources, settings.issuer)
         self._resources: Mapping[str, Mapping[str, Any]] = {
             discovery.well_known_path(discovery.PROTECTED_RESOURCE, one.identifier): (
@@ -55,7 +60,7 @@ class MachineEndpoints:
         return JSONResponse(document, headers=_PUBLIC)
 
     async def jwks(self, request: Request) -> Response:
-        return JSONResponse(self._plane.public_jwks, headers=_PUBLIC)
+        return JSONResponse(self._plane.signer.public_jwks(), headers=_PUBLIC)
 
     async def register(self, request: Request) -> Response:
         plane = self._plane
@@ -66,12 +71,27 @@ class MachineEndpoints:
     async def token(self, request: Request) -> Response:
         plane = self._plane
         form = await read_form(request)
-        return _json(await token.token(form, authorization_of(request), plane.server, plane.context(request)))
+        return _json(await token.token(form, credentials_of(request), plane.server, plane.context(request)))
+
+    async def push(self, request: Request) -> Response:
+        plane = self._plane
+        form = await read_form(request)
+        return _json(await par.push(form, credentials_of(request), plane.server, plane.context(request)))
+
+    async def device_authorization(self, request: Request) -> Response:
+        plane = self._plane
+        form = await read_form(request)
+        return _json(await device.begin(form, credentials_of(request), plane.server, plane.context(request)))
+
+    async def introspect(self, request: Request) -> Response:
+        plane = self._plane
+        form = await read_form(request)
+        return _json(await introspect.introspect(form, credentials_of(request), plane.server, plane.context(request)))
 
     async def revoke(self, request: Request) -> Response:
         plane = self._plane
         form = await read_form(request)
-        return _json(await revoke.revoke(form, authorization_of(request), plane.server, plane.context(request)))
+        return _json(await revoke.revoke(form, credentials_of(request), plane.server, plane.context(request)))
 
     async def live(self, request: Request) -> Response:
         return PlainTextResponse("ok\n", headers={"Cache-Control": "no-store"})

@@ -1,14 +1,16 @@
 """What the endpoints of the control plane share."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
-from typing import Any
 
 from starlette.requests import Request
+from starlette.responses import Response
 
-from vestibule.authorization_server.replies import Context
+from vestibule.authorization_server.logos import Logos
+from vestibule.authorization_server.replies import Context, Cookie, Redirect
 from vestibule.authorization_server.server import AuthorizationServer
+from vestibule.ports import SigningKeys
 from vestibule.web.cookies import Cookies
 from vestibule.web.pages import Pages
 from vestibule.web.requests import address_of
@@ -19,11 +21,25 @@ class ControlPlane:
     server: AuthorizationServer
     pages: Pages
     cookies: Cookies
-    public_jwks: Mapping[str, Any]
+    signer: SigningKeys
+    logos: Logos | None
     hosts: frozenset[str]  # what the Host header may say
     form_sources: tuple[str, ...]  # origins of identity providers on plain http: loopback ones
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
     log: Callable[..., None]
+
+    def redirect(self, reply: Redirect, request: Request) -> Response:
+        """303 after a POST, 302 otherwise."""
+        response = Response(
+            status_code=302 if request.method == "GET" else 303,
+            headers={"Location": reply.url, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"},
+        )
+        return self.with_cookies(response, reply.cookies)
+
+    def with_cookies(self, response: Response, cookies: Iterable[Cookie]) -> Response:
+        for cookie in cookies:
+            self.cookies.write(response, cookie)
+        return response
 
     def context(self, request: Request) -> Context:
         return Context(request_id=request.state.request_id, address=address_of(request, self.trusted_proxies))

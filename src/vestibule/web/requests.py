@@ -5,6 +5,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from starlette.requests import Request
 
+from vestibule.authorization_server.authenticate import Credentials
 from vestibule.errors import InvalidRequest, RequestTooLarge
 from vestibule.protocol.parameters import Parameters, read_parameters
 
@@ -46,6 +47,15 @@ def authorization_of(request: Request) -> str | None:
     if len(values) > 1:
         raise InvalidRequest("The request has several Authorization headers.")
     return values[0] if values else None
+
+
+def credentials_of(request: Request) -> Credentials:
+    """How the client proves itself beside its form."""
+    return Credentials(
+        authorization=authorization_of(request),
+        proofs=tuple(request.headers.getlist("dpop")),
+        method=request.method,
+    )
 
 
 def address_of(request: Request, trusted: Sequence[IPv4Network | IPv6Network]) -> str:

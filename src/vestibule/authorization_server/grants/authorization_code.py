@@ -5,54 +5,45 @@ atomic: of any number of requests one gets the tokens. A second, fully proven re
 somebody who had all of it, and ends the grant; one that proves less is an eavesdropper with half of it, and does not.
 """
 
-from vestibule.authorization_server.issue import token_reply
-from vestibule.authorization_server.replies import Context, JsonReply
-from vestibule.authorization_server.server import REFRESH_PREFIX, AuthorizationServer
-from vestibule.errors import InvalidGrant, InvalidTarget
-from vestibule.model import AuthorizationCode, Client, RefreshToken, digest
-from vestibule.protocol.parameters import Parameters
+from vestibule.authorization_server.endings import revoke_grant
+from vestibule.authorization_server.grants.call import TokenCall
+from vestibule.authorization_server.issue import begin_family, token_reply
+from vestibule.authorization_server.replies import JsonReply
+from vestibule.authorization_server.server import AuthorizationServer
+from vestibule.errors import AccessDenied, InvalidGrant, InvalidTarget
+from vestibule.model import AuthorizationCode, Grant, digest
 from vestibule.protocol.pkce import proves
 from vestibule.protocol.resource import is_same_resource
 from vestibule.protocol.token_request import require
 
+_START_AGAIN = "Start again at /authorize."
 
-async def redeem_authorization_code(
-    form: Parameters, client: Client, server: AuthorizationServer, context: Context
-) -> JsonReply:
-    code = await server.store.codes.get(digest(require(form, "code")))
+
+async def redeem_authorization_code(call: TokenCall, server: AuthorizationServer) -> JsonReply:
+    code = await server.store.codes.get(digest(require(call.form, "code")))
     if code is None:
-        raise InvalidGrant("The code is not known, or has expired.", action="Start again at /authorize.")
-    check_proofs(form, client, code)
-    now = server.clock()
-    if await server.store.codes.redeem(code.digest, now=now) is None:
-        await _answer_replay(code, server, context)
-    grant = await server.store.grants.get(code.grant_id)
-    if grant is None or grant.revoked_at is not None:
-        raise InvalidGrant("The grant behind this code has ended.", action="Start again at /authorize.")
-    refresh_token = server.token(REFRESH_PREFIX)
-    await server.store.refresh_tokens.add(
-        RefreshToken(
-            digest=digest(refresh_token),
-            grant_id=grant.grant_id,
-            client_id=client.client_id,
-            expires_at=now + server.settings.lifetimes.refresh_token,
-        )
-    )
+        raise InvalidGrant("The code is not known, or has expired.", action=_START_AGAIN)
+    check_proofs(call, code)
+    if await server.store.codes.redeem(code.digest, now=server.clock()) is None:
+        await _answer_replay(code, call, server)
+    grant = await live_grant(code.grant_id, server)
+    refresh_token = await begin_family(call, grant, server)
     await server.record(
-        context,
+        call.context,
         "code.redeem",
         "allowed",
         actor=grant.identity.user,
-        client_id=client.client_id,
+        client_id=call.client.client_id,
         tenant=grant.tenant,
         target=grant.grant_id,
     )
-    return token_reply(grant, code.scopes, refresh_token, server)
+    return token_reply(call, grant, code.scopes, refresh_token, server)
 
 
-def check_proofs(form: Parameters, client: Client, code: AuthorizationCode) -> None:
+def check_proofs(call: TokenCall, code: AuthorizationCode) -> None:
     """What a redemption must prove. Raises `InvalidGrant` or `InvalidTarget`; spends nothing."""
-    if code.client_id != client.client_id:
+    form = call.form
+    if code.client_id != call.client.client_id:
         raise InvalidGrant("The code was given to another client.")
     if code.redirect_uri_given and not form.has("redirect_uri"):
         raise InvalidGrant("The redirect_uri is missing: it was in the authorization request.")
@@ -60,17 +51,31 @@ def check_proofs(form: Parameters, client: Client, code: AuthorizationCode) -> N
         raise InvalidGrant("The redirect_uri is not the one of the authorization request.")
     if not proves(require(form, "code_verifier"), code.code_challenge):
         raise InvalidGrant("The code_verifier does not match the code_challenge.")
+    if code.key_thumbprint and call.key_thumbprint != code.key_thumbprint:
+        raise InvalidGrant("The code is for the holder of another key (dpop_jkt).")
     for resource in form.resources:
         if not is_same_resource(resource, code.resource):
             raise InvalidTarget("The code is for another resource.", action=f"It is for {code.resource}.")
 
 
-async def _answer_replay(code: AuthorizationCode, server: AuthorizationServer, context: Context) -> None:
+async def live_grant(grant_id: str, server: AuthorizationServer) -> Grant:
+    """The grant, if it still lives and its person is still welcome. Raises `InvalidGrant`."""
+    grant = await server.store.grants.get(grant_id)
+    if grant is None or grant.revoked_at is not None:
+        raise InvalidGrant("The grant behind this has ended.", action=_START_AGAIN)
+    if grant.expires_at is not None and grant.expires_at <= server.clock():
+        raise InvalidGrant("The grant behind this has reached its end.", action=_START_AGAIN)
+    try:
+        await server.check_welcome(grant.tenant, grant.identity.user)
+    except AccessDenied as error:
+        raise InvalidGrant("The grant behind this has ended.", detail=f"blocked: {error.detail}") from error
+    return grant
+
+
+async def _answer_replay(code: AuthorizationCode, call: TokenCall, server: AuthorizationServer) -> None:
     known = await server.store.codes.get(code.digest)
     if known is not None and known.redeemed_at is not None:
-        await server.record(context, "code.reuse", "denied", client_id=code.client_id, target=code.grant_id)
-        await server.revoke_grant(code.grant_id, context, reason="code reused")
-        raise InvalidGrant(
-            "The code has been used already; what it gave has been revoked.", action="Start again at /authorize."
-        )
-    raise InvalidGrant("The code is not known, or has expired.", action="Start again at /authorize.")
+        await server.record(call.context, "code.reuse", "denied", client_id=code.client_id, target=code.grant_id)
+        await revoke_grant(code.grant_id, server, call.context, reason="code reused")
+        raise InvalidGrant("The code has been used already; what it gave has been revoked.", action=_START_AGAIN)
+    raise InvalidGrant("The code is not known, or has expired.", action=_START_AGAIN)

@@ -14,7 +14,15 @@ from urllib.parse import urlsplit
 
 from starlette.responses import HTMLResponse, Response
 
-from vestibule.web.pages.views import ConsentView, DevelopmentView, ErrorView, HomeView
+from vestibule.web.pages.views import (
+    AccountView,
+    ChooserView,
+    ConsentView,
+    DevelopmentView,
+    DeviceView,
+    ErrorView,
+    HomeView,
+)
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -50,11 +58,20 @@ class Pages:
             "prefix": self._prefix,
             "host": self._host,
         }
-        environment.filters["day"] = _day
+        environment.filters |= {"day": _day, "moment": _moment}
         return environment
 
     def consent(self, view: ConsentView) -> str:
         return self._render("refused.html" if view.refused_at is not None else "consent.html", view=view)
+
+    def chooser(self, view: ChooserView) -> str:
+        return self._render("chooser.html", view=view)
+
+    def device(self, view: DeviceView) -> str:
+        return self._render("device.html", view=view)
+
+    def account(self, view: AccountView) -> str:
+        return self._render("account.html", view=view)
 
     def development(self, view: DevelopmentView) -> str:
         return self._render("development.html", view=view)
@@ -114,6 +131,10 @@ def form_origin(url: str) -> str:
 
 def _template(name: str) -> str:
     return files(__package__).joinpath("templates", name).read_text("utf-8")
+
+
+def _moment(moment: datetime) -> str:
+    return moment.strftime("%-d %B %Y, %H:%M UTC")
 
 
 def _day(moment: datetime) -> str:

@@ -1,4 +1,4 @@
-"""The identity providers of the configuration, made. A part of the composition root, which is long enough.
+"""The identity providers of the configuration.
 
 Imports of the kinds are inside, so that a gateway pays only for those it has (the JOSE library: 3 MB).
 """

@@ -1,4 +1,4 @@
-"""The composition root: configuration in, objects out. The only file that knows every class."""
+"""Everything that runs: made, run and taken down."""
 
 import asyncio
 import ctypes
@@ -15,29 +15,41 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
+from vestibule.authorization_server.assertion_issuers import AssertionIssuers
 from vestibule.authorization_server.client_documents import ClientDocuments
+from vestibule.authorization_server.client_keys import ClientKeys
 from vestibule.authorization_server.clients import ClientDirectory
-from vestibule.authorization_server.server import AuthorizationServer, Lifetimes, Settings
+from vestibule.authorization_server.logos import Logos
+from vestibule.authorization_server.server import AuthorizationServer
+from vestibule.authorization_server.throttle import Throttle
 from vestibule.config import Configuration
-from vestibule.config.models import StaticCredentialConfig, UpstreamConfig
-from vestibule.credentials import StaticCredentials
+from vestibule.credentials import KeptProviderTokens, StaticCredentials
 from vestibule.errors import StartError, StoreUnavailable
 from vestibule.gateway import Gateway, GatewayLimits
-from vestibule.keys import KeyRing, load_or_create
-from vestibule.model import Client, ClientOrigin, Resource, Secret, StaticCredential, Timeouts, Upstream
+from vestibule.keys import KeyRing
 from vestibule.outbound import AddressGuard, GuardedFetcher, OutboundClient, resolve
 from vestibule.outbound.tls import client_context
 from vestibule.policy import ScopePolicy
 from vestibule.ports import Clock, Entropy
 from vestibule.protocol.discovery import PROTECTED_RESOURCE, well_known_url
-from vestibule.resource_server import ResourceServer, RevocationWatch
+from vestibule.resource_server import DpopProofs, ResourceServer, RevocationWatch
 from vestibule.stores import SqlStore, open_store
 from vestibule.telemetry import AuditTrail, event_logger
 from vestibule.web import ControlPlane, build_app
 from vestibule.web.cookies import Cookies
 from vestibule.web.pages import Pages
 from vestibule.web.pages.render import form_origin
-from vestibule.wiring_providers import make_providers, metadata_hosts, sign_in_origins
+from vestibule.wiring.keyholder import Keyholder, make_key_ring
+from vestibule.wiring.providers import make_providers, metadata_hosts, sign_in_origins
+from vestibule.wiring.settings import (
+    hosts_of,
+    make_assertion_issuers,
+    make_clients,
+    make_resources,
+    make_settings,
+    make_trust,
+    origins_of,
+)
 
 SWEEP_INTERVAL = timedelta(minutes=5)
 
@@ -55,11 +67,16 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-async def serve(configuration: Configuration, *, ready: Callable[[Running], None] | None = None) -> None:
-    """Run until SIGINT or SIGTERM. Raises `StartError`; then nothing has been left half-started."""
+async def serve(
+    configuration: Configuration, *, ready: Callable[[Running], None] | None = None, migrate_apart: bool = False
+) -> None:
+    """Run until SIGINT or SIGTERM. Raises `StartError`; then nothing has been left half-started.
+
+    `migrate_apart`: as `apart` of `open_store`; for what runs long.
+    """
     listener = listen(configuration.host, configuration.port)
     try:
-        house = await House.build(configuration)
+        house = await House.build(configuration, migrate_apart=migrate_apart)
     except BaseException:
         listener.close()
         raise
@@ -100,23 +117,30 @@ class House:
         watch: RevocationWatch,
         gateway: Gateway,
         plane: ControlPlane,
+        keyholder: Keyholder,
     ) -> None:
         self.configuration = configuration
         self.store = store
         self.gateway = gateway
         self.plane = plane
+        self.keyholder = keyholder
         self._outbound = outbound
         self._watch = watch
         self._server: uvicorn.Server | None = None
 
     @classmethod
     async def build(
-        cls, configuration: Configuration, *, clock: Clock = utc_now, entropy: Entropy = os.urandom
+        cls,
+        configuration: Configuration,
+        *,
+        clock: Clock = utc_now,
+        entropy: Entropy = os.urandom,
+        migrate_apart: bool = False,
     ) -> "House":
         """Raises `StartError`."""
-        ring = _key_ring(configuration, clock, entropy)
+        ring = make_key_ring(configuration, clock, entropy)
         try:
-            store = await open_store(configuration.store)
+            store = await open_store(configuration.store, apart=migrate_apart)
         except StoreUnavailable as error:
             raise StartError(
                 "The store cannot be reached.", action="Check store in the configuration.", detail=error.detail
@@ -140,38 +164,52 @@ class House:
         outbound = OutboundClient(extra_ca_file=ca_file, plain_hosts=metadata_hosts(configuration))
         watch = RevocationWatch(store.revocations, clock)
         resources = make_resources(configuration)
-        documents = ClientDocuments(
-            GuardedFetcher(
-                guard=AddressGuard(configuration.outbound.allow_networks), resolver=resolve, extra_ca_file=ca_file
-            ),
-            clock,
+        fetcher = GuardedFetcher(
+            guard=AddressGuard(configuration.outbound.allow_networks), resolver=resolve, extra_ca_file=ca_file
         )
+        throttle = Throttle(clock)
+        proofs = DpopProofs(authenticator=ring, clock=clock, needs_nonce=configuration.tokens.dpop_nonce)
+        doorkeeper = ResourceServer(
+            issuer=configuration.issuer, sealer=ring, signer=ring, proofs=proofs, revocations=watch
+        )
+        providers = make_providers(
+            configuration, outbound, sealer=ring, clock=clock, entropy=entropy, log=event_logger("identity")
+        )
+        provider_tokens = KeptProviderTokens(store.kept_tokens, providers, ring, clock=clock, entropy=entropy)
         server = AuthorizationServer(
-            settings=_settings(configuration, resources),
+            settings=make_settings(configuration, resources),
             store=store,
             clients=ClientDirectory(
-                {client.client_id: client for client in _configured_clients(configuration)},
+                {client.client_id: client for client in make_clients(configuration, resources)},
                 store.clients,
-                documents if configuration.client_documents.enabled else None,
+                ClientDocuments(fetcher, clock, make_trust(configuration))
+                if configuration.client_documents.enabled
+                else None,
+                issuer=configuration.issuer,
             ),
-            providers=make_providers(
-                configuration, outbound, sealer=ring, clock=clock, entropy=entropy, log=event_logger("identity")
-            ),
+            providers=providers,
             sealer=ring,
             authenticator=ring,
             audit=AuditTrail(store.audit, event_logger("audit")),
             clock=clock,
             entropy=entropy,
+            signer=ring,
+            proofs=proofs,
+            tokens=doorkeeper,
+            client_keys=ClientKeys(fetcher, clock, throttle),
+            assertion_issuers=AssertionIssuers(make_assertion_issuers(configuration), outbound, clock),
+            provider_tokens=provider_tokens,
+            throttle=throttle,
             announce=watch.learn,
         )
         gateway = Gateway(
             resources=resources,
-            doorkeeper=ResourceServer(issuer=configuration.issuer, sealer=ring, revocations=watch),
+            doorkeeper=doorkeeper,
             permission=ScopePolicy(),
             credentials=StaticCredentials([resource.upstream for resource in resources]),
             authenticator=ring,
-            hosts=_hosts(configuration),
-            origins=_origins(configuration),
+            hosts=hosts_of(configuration),
+            origins=origins_of(configuration),
             resource_metadata_url=lambda resource: well_known_url(PROTECTED_RESOURCE, resource.identifier),
             realm=urlsplit(configuration.public_url).netloc,
             clock=lambda: clock().timestamp(),
@@ -184,13 +222,15 @@ class House:
             server=server,
             pages=Pages(public_url=configuration.public_url),
             cookies=Cookies(secure=configuration.public_url.startswith("https:")),
-            public_jwks=ring.public_jwks(),
-            hosts=_hosts(configuration),
+            signer=ring,
+            logos=Logos(fetcher, clock, throttle) if configuration.client_documents.logos else None,
+            hosts=hosts_of(configuration),
             form_sources=tuple(form_origin(one) for one in sign_in_origins(configuration)),
             trusted_proxies=tuple(ip_network(network) for network in configuration.trusted_proxies),
             log=event_logger("web"),
         )
-        return cls(configuration, store, outbound, watch, gateway, plane)
+        keyholder = Keyholder(configuration, ring, store, provider_tokens, clock=clock, entropy=entropy)
+        return cls(configuration, store, outbound, watch, gateway, plane, keyholder)
 
     async def run(self, listener: socket.socket, ready: Callable[[Running], None] | None) -> None:
         """Serve until a signal."""
@@ -213,6 +253,7 @@ class House:
         chores = [
             asyncio.create_task(self._watch.run()),
             asyncio.create_task(self._sweep()),
+            asyncio.create_task(self.keyholder.run()),
             asyncio.create_task(self._announce(server, ready)),
         ]
         try:
@@ -249,7 +290,13 @@ class House:
         while True:
             await asyncio.sleep(SWEEP_INTERVAL.total_seconds())
             with suppress(StoreUnavailable):  # readiness tells of it; the next sweep catches up
-                await self.store.housekeeping.sweep(now=self.plane.server.clock())
+                await self.sweep()
+
+    async def sweep(self) -> int:
+        """Delete what has expired. How many rows."""
+        now = self.plane.server.clock()
+        unused_since = now - self.configuration.registration.unused_lifetime
+        return await self.store.housekeeping.sweep(now=now, unused_since=unused_since)
 
 
 def _settle_memory() -> None:
@@ -258,89 +305,3 @@ def _settle_memory() -> None:
     gc.freeze()
     with suppress(OSError, AttributeError):  # glibc only
         ctypes.CDLL(None).malloc_trim(0)
-
-
-def make_resources(configuration: Configuration) -> tuple[Resource, ...]:
-    """Each upstream at /{name}/mcp; a single one also, and first, at /mcp."""
-    base, prefix = configuration.public_url, urlsplit(configuration.public_url).path
-    resources = []
-    for one in configuration.upstreams:
-        upstream = _upstream(one)
-        if len(configuration.upstreams) == 1:
-            aliases = (base, f"{base}/")
-            resources.append(Resource(f"{base}/mcp", f"{prefix}/mcp", upstream, aliases))
-        resources.append(Resource(f"{base}/{one.name}/mcp", f"{prefix}/{one.name}/mcp", upstream))
-    return tuple(resources)
-
-
-def _upstream(one: UpstreamConfig) -> Upstream:
-    credential = None
-    if isinstance(one.credential, StaticCredentialConfig):
-        credential = StaticCredential({one.credential.header: one.credential.value})
-    return Upstream(
-        name=one.name,
-        url=one.url,
-        access=one.access,
-        scopes=one.scopes.default,
-        scope_texts=one.scopes.texts,
-        credential=credential,
-        timeouts=Timeouts(one.timeouts.connect, one.timeouts.first_byte, one.timeouts.idle_stream),
-        title=one.title,
-    )
-
-
-def _settings(configuration: Configuration, resources: tuple[Resource, ...]) -> Settings:
-    tokens = configuration.tokens
-    return Settings(
-        issuer=configuration.issuer,
-        resources=resources,
-        lifetimes=Lifetimes(
-            code=tokens.code_lifetime,
-            access_token=tokens.access_token_lifetime,
-            refresh_token=tokens.refresh_token_lifetime,
-            refresh_grace=tokens.refresh_grace,
-            session=tokens.session_lifetime,
-        ),
-        registration=configuration.registration.enabled,
-        client_documents=configuration.client_documents.enabled,
-    )
-
-
-def _configured_clients(configuration: Configuration) -> list[Client]:
-    return [
-        Client(
-            client_id=one.client_id,
-            origin=ClientOrigin.CONFIGURED,
-            redirect_uris=one.redirect_uris,
-            name=one.name or one.client_id,
-            auth_method=one.auth_method or ("none" if one.client_secret is None else "client_secret_basic"),
-            secret_digest=one.client_secret.digest() if one.client_secret is not None else None,
-        )
-        for one in configuration.clients
-    ]
-
-
-def _key_ring(configuration: Configuration, clock: Clock, entropy: Entropy) -> KeyRing:
-    if configuration.secret_key is not None:
-        secret: Secret = configuration.secret_key
-        return KeyRing.from_secret(secret, entropy)  # its strength was checked with the configuration
-    return load_or_create(Path(configuration.keys.file), clock=clock, entropy=entropy)
-
-
-def _hosts(configuration: Configuration) -> frozenset[str]:
-    """What a Host header may say: the public name; and on loopback each of its names with our port."""
-    parts = urlsplit(configuration.public_url)
-    hosts = (
-        {parts.netloc, f"{parts.netloc}:{443 if parts.scheme == 'https' else 80}"} if not parts.port else {parts.netloc}
-    )
-    if configuration.is_loopback:
-        hosts |= {f"{name}:{configuration.port}" for name in ("127.0.0.1", "localhost", "[::1]")}
-    return frozenset(host.lower() for host in hosts)
-
-
-def _origins(configuration: Configuration) -> frozenset[str]:
-    parts = urlsplit(configuration.public_url)
-    origins = {f"{parts.scheme}://{parts.netloc}", *configuration.origins}
-    if configuration.is_loopback:
-        origins |= {f"http://{name}:{configuration.port}" for name in ("127.0.0.1", "localhost", "[::1]")}
-    return frozenset(origin.lower() for origin in origins)

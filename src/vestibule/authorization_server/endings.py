@@ -1,0 +1,70 @@
+"""How things end: a grant, all of a client, all of a person. Here at once, everywhere within seconds.
+
+The order is always the same: the store first, so that it survives us; then this replica's own memory; then what can
+wait, the identity provider's tokens that nobody needs any more.
+"""
+
+from collections.abc import Iterable
+
+from vestibule.authorization_server.replies import Context
+from vestibule.authorization_server.server import CLOCK_MARGIN, AuthorizationServer
+from vestibule.model import Block, BlockKind, Grant, Revocation, RevocationKind, TenantId
+
+
+async def revoke_grant(grant_id: str, server: AuthorizationServer, context: Context, *, reason: str) -> bool:
+    """End a grant and all that hangs on it. Whether this call did it."""
+    now = server.clock()
+    end = now + server.settings.longest_access_token + CLOCK_MARGIN
+    grant = await server.store.grants.get(grant_id)
+    revoked = await server.store.grants.revoke(grant_id, now=now, tokens_expire_at=end)
+    server.announce(Revocation(RevocationKind.GRANT, grant_id, now, end))
+    if revoked:
+        tenant = grant.tenant if grant is not None else ""
+        await server.record(context, "grant.revoke", "allowed", tenant=tenant, target=grant_id, reason=reason)
+    if grant is not None:
+        await _drop_tokens([grant], server)
+    return revoked
+
+
+async def revoke_client(client_id: str, server: AuthorizationServer, context: Context, *, reason: str) -> int:
+    """End everything that this client ever got, and its registration. How many grants that were."""
+    revocation = _now(RevocationKind.CLIENT, client_id, server)
+    ended = await server.store.grants.revoke_all(revocation)
+    await server.store.clients.remove(client_id)
+    server.announce(revocation)
+    await server.record(context, "client.revoke", "allowed", client_id=client_id, target=client_id, reason=reason)
+    await _drop_tokens(ended, server)
+    return len(ended)
+
+
+async def revoke_user(
+    tenant: TenantId, user: str, server: AuthorizationServer, context: Context, *, reason: str
+) -> int:
+    """End everything that was ever given in this person's name, and their sessions. How many grants that were."""
+    revocation = _now(RevocationKind.USER, user, server, tenant)
+    ended = await server.store.grants.revoke_all(revocation)
+    await server.store.sessions.remove_of(tenant, user)
+    server.announce(revocation)
+    await server.record(context, "user.revoke", "allowed", tenant=tenant, actor=user, target=user, reason=reason)
+    await _drop_tokens(ended, server)
+    return len(ended)
+
+
+async def block_user(tenant: TenantId, user: str, server: AuthorizationServer, context: Context, *, reason: str) -> int:
+    """Revoke, and let nobody in by this name any more. The block first: nothing slips in between."""
+    block = Block(BlockKind.USER, user, tenant, blocked_at=server.clock(), reason=reason)
+    await server.store.blocks.add(block)
+    await server.record(context, "user.block", "allowed", tenant=tenant, actor=user, target=user, reason=reason)
+    return await revoke_user(tenant, user, server, context, reason=reason)
+
+
+def _now(kind: RevocationKind, value: str, server: AuthorizationServer, tenant: TenantId | None = None) -> Revocation:
+    now = server.clock()
+    end = now + server.settings.longest_access_token + CLOCK_MARGIN
+    revocation = Revocation(kind, value, now, end)
+    return revocation if tenant is None else Revocation(kind, value, now, end, tenant)
+
+
+async def _drop_tokens(ended: Iterable[Grant], server: AuthorizationServer) -> None:
+    for tokens_id in {grant.tokens_id for grant in ended if grant.tokens_id}:
+        await server.provider_tokens.drop(tokens_id)

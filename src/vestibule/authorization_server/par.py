@@ -1,0 +1,80 @@
+"""POST /par: an authorization request that the client pushes itself (RFC 9126), and taking it up at /authorize.
+
+It passes the same checks as at /authorize, with the client authenticated first; what the browser carries afterwards is
+a reference that says nothing and works once. DPoP: a proof here binds the code to its key (RFC 9449 §10.1).
+"""
+
+import json
+from dataclasses import replace
+
+from vestibule.authorization_server.authenticate import Credentials, authenticate
+from vestibule.authorization_server.replies import Browser, Context, JsonReply
+from vestibule.authorization_server.server import AuthorizationServer
+from vestibule.authorization_server.token import proven_key
+from vestibule.errors import InvalidDpopProof, InvalidRequest, PageError
+from vestibule.model import PushedRequest, digest
+from vestibule.protocol.authorize import check_redirect_uri, check_request
+from vestibule.protocol.parameters import Parameters
+
+URI_PREFIX = "urn:ietf:params:oauth:request_uri:"
+PURPOSE = "pushed-request"
+
+_NOT_PART_OF_IT = frozenset({"client_secret", "client_assertion", "client_assertion_type"})
+
+
+async def push(form: Parameters, credentials: Credentials, server: AuthorizationServer, context: Context) -> JsonReply:
+    form.check_single()
+    if form.has("request_uri"):
+        raise InvalidRequest("A pushed request has no request_uri (RFC 9126 §2.1).")
+    thumbprint = await proven_key(credentials, server, endpoint="/par")
+    client = await authenticate(form, credentials, server, context, endpoint="/par")
+    form = _with_key(replace(form, values={**form.values, "client_id": client.client_id}), thumbprint)
+    client = await server.clients.for_start(client.client_id, context.address) or client
+    try:
+        redirect_uri = check_redirect_uri(form, client)
+    except PageError as error:
+        raise InvalidRequest(error.message, action=error.action, detail=error.detail) from error
+    check_request(form, client, redirect_uri, server.settings.resources, server.offered_scopes)
+    reference, lifetime = server.token(), server.settings.lifetimes.pushed_request
+    values = {name: value for name, value in form.values.items() if name not in _NOT_PART_OF_IT}
+    plaintext = json.dumps({"values": values, "resources": form.resources}).encode("utf-8", "surrogatepass")
+    await server.store.pushed_requests.add(
+        PushedRequest(
+            digest=digest(reference),
+            client_id=client.client_id,
+            sealed_parameters=server.sealer.seal(PURPOSE, plaintext, digest(reference)),
+            expires_at=server.clock() + lifetime,
+        )
+    )
+    body = {"request_uri": f"{URI_PREFIX}{reference}", "expires_in": int(lifetime.total_seconds())}
+    return JsonReply(body, status=201)
+
+
+def _with_key(form: Parameters, thumbprint: str) -> Parameters:
+    if not thumbprint:
+        return form
+    if form.get("dpop_jkt") not in ("", thumbprint):
+        raise InvalidDpopProof("The dpop_jkt is not the key of the DPoP proof.")
+    return replace(form, values={**form.values, "dpop_jkt": thumbprint})
+
+
+async def take_up(query: Parameters, browser: Browser, server: AuthorizationServer) -> Parameters:
+    """What the client pushed, when the browser brings its reference; else the query as it came. Raises `PageError`."""
+    uri = query.get("request_uri")
+    if not uri.startswith(URI_PREFIX):
+        return query
+    if query.repeated & {"client_id", "request_uri"}:
+        raise PageError("This link names its application or its request twice.", action="Start again from the app.")
+    reference = digest(uri.removeprefix(URI_PREFIX))
+    # A browser that only prefetches must not use it up for the person who clicks later.
+    take = server.store.pushed_requests.get if browser.prefetches else server.store.pushed_requests.take
+    pushed = await take(reference, now=server.clock())
+    opened = server.sealer.open(PURPOSE, pushed.sealed_parameters, reference) if pushed is not None else None
+    if pushed is None or opened is None or pushed.client_id != query.get("client_id"):
+        raise PageError(
+            "This link has been used already, or has expired.",
+            action="Go back to the application and start again.",
+            error="invalid_request_uri",
+        )
+    parameters = json.loads(opened)
+    return Parameters(parameters["values"], tuple(parameters["resources"]))

@@ -1,0 +1,74 @@
+"""The key ring of a running process: it follows its file and the clock, and what is in the store follows it."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from vestibule.config import Configuration
+from vestibule.credentials import KeptProviderTokens
+from vestibule.errors import StartError, StoreUnavailable
+from vestibule.keys import KeyRing, RootKey, load_or_create, read_roots
+from vestibule.ports import Clock, Entropy, Store
+
+LOOK_EVERY = 5.0  # seconds
+
+
+def make_key_ring(configuration: Configuration, clock: Clock, entropy: Entropy) -> KeyRing:
+    """Raises `StartError`."""
+    if configuration.secret_key is not None:  # its strength was checked with the configuration
+        return KeyRing.from_secret(configuration.secret_key, entropy, previous=configuration.keys.previous)
+    return load_or_create(Path(configuration.keys.file), clock=clock, entropy=entropy)
+
+
+class Keyholder:
+    """Keeps one ring up to date."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        ring: KeyRing,
+        store: Store,
+        provider_tokens: KeptProviderTokens,
+        *,
+        clock: Clock,
+        entropy: Entropy,
+    ) -> None:
+        self._file = Path(configuration.keys.file) if configuration.secret_key is None else None
+        self._ring = ring
+        self._provider_tokens = provider_tokens
+        self._store = store
+        self._clock = clock
+        self._entropy = entropy
+        self._roots: list[RootKey] = []
+        self._resealed = b""
+
+    async def look(self) -> None:
+        """Take up what is new in the file and what the clock has brought; seal again what an old key has sealed.
+
+        A file that cannot be read right now changes nothing: the ring that works goes on working.
+        """
+        now = self._clock().timestamp()
+        if self._file is None:
+            self._ring.follow(now)
+        else:
+            with suppress(StartError, ValueError):
+                await self._take_up(await asyncio.to_thread(read_roots, self._file), now)
+        if self._ring.sealed_prefix != self._resealed:
+            await self._provider_tokens.reseal(self._ring.sealed_prefix)
+            self._resealed = self._ring.sealed_prefix
+
+    async def _take_up(self, roots: Sequence[RootKey], now: float) -> None:
+        if list(roots) != self._roots:
+            # The store learns of a key before anything is sealed with it, and knows a ring that is another store's.
+            if not await self._store.bind_keys(KeyRing(roots, self._entropy, now=now).check_values()):
+                return
+            self._roots = list(roots)
+        self._ring.replace(roots, now)
+
+    async def run(self) -> None:
+        """Look for ever; ended by cancelling it."""
+        while True:
+            with suppress(StoreUnavailable):  # the next look catches up
+                await self.look()
+            await asyncio.sleep(LOOK_EVERY)
