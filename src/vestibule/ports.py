@@ -525,3 +525,8 @@ class HttpClient(Protocol):
         self, url: str, form: Mapping[str, str], *, headers: Mapping[str, str] | None = None
     ) -> HttpAnswer:
         """Raises `FetchError`. Never retried: a form may carry a one-time code."""
+
+    async def send_json(
+        self, method: str, url: str, document: Mapping[str, Any], *, headers: Mapping[str, str] | None = None
+    ) -> HttpAnswer:
+        """POST, PUT, PATCH or DELETE with a JSON body. Raises `FetchError`. Never retried."""

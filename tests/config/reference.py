@@ -20,6 +20,7 @@ BEGIN, END = "<!-- keys: made by python -m tests.config.reference -->", "<!-- en
 def keys(model: type[BaseModel] = Configuration, prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
     """Every key of the schema in the order of the models; a kind's own keys follow it."""
     for name, field in model.model_fields.items():
+        name = field.alias or name
         yield prefix + name, field
         brackets = "[]" if str(field.annotation).startswith("tuple") else ""
         for inner in models_in(field.annotation):

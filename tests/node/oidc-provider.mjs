@@ -21,7 +21,7 @@ const provider = new Provider(`http://127.0.0.1:${PORT}`, {
     client_id: CLIENT_ID,
     client_secret: CLIENT_SECRET,
     redirect_uris: [REDIRECT_URI],
-    grant_types: ['authorization_code'],
+    grant_types: ['authorization_code', 'refresh_token'],
     response_types: ['code'],
   }, ...clients],
   claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import NameOID
+
+from vestibule.testing.signing_key import SigningKey, encode
 
 DAY = timedelta(days=1)
 
@@ -73,3 +75,18 @@ def _alternative(name: str) -> x509.GeneralName:
         return x509.IPAddress(ip_address(name))
     except ValueError:
         return x509.DNSName(name)
+
+
+def client_certificate() -> tuple[str, str, dict[str, str]]:
+    """A self-signed certificate of a client, with its key, as PEM; its x5t#S256; its public key as JWK."""
+    signing = SigningKey("certificate")
+    key = load_pem_private_key(signing.private_pem().encode(), None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "vestibule")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    dated = builder.serial_number(x509.random_serial_number()).not_valid_before(now - DAY).not_valid_after(now + DAY)
+    certificate = dated.sign(key, hashes.SHA256())
+    pem = certificate.public_bytes(Encoding.PEM).decode() + signing.private_pem()
+    jwk = {name: value for name, value in signing.public_jwk().items() if name not in ("kid", "alg")}
+    return pem, encode(certificate.fingerprint(hashes.SHA256())), jwk

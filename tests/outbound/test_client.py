@@ -257,3 +257,25 @@ async def test_the_log_has_no_query_and_no_form(client: OutboundClient, server: 
     error = caught.value
     assert "/token" in error.detail
     assert "in-the" not in f"{error.message} {error.detail} {error!r}"
+
+
+async def test_plain_http_goes_only_to_the_hosts_that_are_named() -> None:
+    """192.0.2.1 is an address of documents (RFC 5737): asking it is allowed here, and nobody answers."""
+    client = OutboundClient(plain_hosts=["192.0.2.1"], deadline=timedelta(seconds=0.2))
+    for url in ("http://192.0.2.2/", "http://192.0.2.1.evil.example/", "http://evil.example/", "http://192.0.2.1@a.b/"):
+        with pytest.raises(FetchRefused):
+            await client.get(url)
+    with pytest.raises(FetchError) as failed:
+        await client.get("http://192.0.2.1/metadata")
+    assert not isinstance(failed.value, FetchRefused)
+    await client.close()
+
+
+async def test_a_json_body_is_sent_once() -> None:
+    async with ScriptedServer() as server:
+        client = OutboundClient()
+        answer = await client.send_json("DELETE", f"{server.origin}/a", {"access_token": "t"}, headers={"X-A": "b"})
+        await client.close()
+    (request,) = server.received
+    assert (request.method, request.body, answer.status) == ("DELETE", b'{"access_token":"t"}', 404)
+    assert (request.headers["content-type"], request.headers["x-a"]) == ("application/json", "b")

@@ -21,7 +21,18 @@ from vestibule.config.client_rules import (
     only_trusted_needs_somebody,
     permissions_are_about_scopes_there_are,
 )
-from vestibule.config.models import Configuration, OidcConfig, StaticCredentialConfig
+from vestibule.config.models import Configuration, StaticCredentialConfig
+from vestibule.config.provider_rules import (
+    asks_for_openid,
+    assertions_fit_their_kind,
+    auth0_domain_is_a_host,
+    client_shows_itself_in_one_way,
+    entra_names_its_tenants,
+    google_domains_are_organisations,
+    keys_can_sign,
+    names_rename_something,
+    services,
+)
 from vestibule.config.secret_rules import (
     key_file_is_private,
     root_secret_is_strong,
@@ -153,11 +164,7 @@ def scopes_are_scopes(configuration: Configuration) -> Iterator[Fault]:
             (f"upstreams[{index}].scopes.optional", upstream.scopes.optional)
             for index, upstream in enumerate(configuration.upstreams)
         ]
-        + [
-            (f"identity_providers[{index}].scopes", provider.scopes)
-            for index, provider in enumerate(configuration.identity_providers)
-            if isinstance(provider, OidcConfig)
-        ]
+        + [(f"{where}.scopes", provider.scopes) for where, provider in services(configuration)]
     )
     for key, scopes in lists:
         for number, scope in enumerate(scopes):
@@ -172,16 +179,6 @@ def _is_scope(scope: str) -> bool:
         return read_scope(scope) == (scope,)
     except InvalidScope:
         return False
-
-
-def oidc_asks_for_openid(configuration: Configuration) -> Iterator[Fault]:
-    for index, provider in enumerate(configuration.identity_providers):
-        if isinstance(provider, OidcConfig) and "openid" not in provider.scopes:
-            yield Fault(
-                f"identity_providers[{index}].scopes",
-                "without openid the provider says nothing about who signed in",
-                "add openid, or leave the key out",
-            )
 
 
 # --- the inner door -------------------------------------------------------------------------------------------------
@@ -267,7 +264,14 @@ RULES: tuple[Rule, ...] = (
     only_trusted_needs_somebody,
     permissions_are_about_scopes_there_are,
     scopes_are_scopes,
-    oidc_asks_for_openid,
+    asks_for_openid,
+    client_shows_itself_in_one_way,
+    keys_can_sign,
+    assertions_fit_their_kind,
+    entra_names_its_tenants,
+    google_domains_are_organisations,
+    auth0_domain_is_a_host,
+    names_rename_something,
     there_is_one_root_secret,
     root_secret_is_strong,
     secrets_are_not_samples,

@@ -108,15 +108,15 @@ def _did_you_mean(path: KeyPath) -> str:
 def _keys_beside(path: KeyPath) -> list[str]:
     names: set[str] = set()
     for model in models_at(path[:-1]):
-        names.update(model.model_fields)
+        names.update(field.alias or name for name, field in model.model_fields.items())
     return sorted(names)
 
 
 def field_at(path: KeyPath) -> FieldInfo | None:
     if not path or not isinstance(path[-1], str):
         return None
-    fields = (model.model_fields.get(path[-1]) for model in models_at(path[:-1]))
-    return next((found for found in fields if found is not None), None)
+    fields = (named for model in models_at(path[:-1]) for named in model.model_fields.items())
+    return next((field for name, field in fields if (field.alias or name) == path[-1]), None)
 
 
 def models_at(path: KeyPath) -> list[type[BaseModel]]:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from vestibule.config.paths import KeyPath, dotted, parent_of, remove, walk
-from vestibule.config.salvage import put_placeholder
 from vestibule.errors import Fault
 
 _REMOVE = "remove it"
@@ -40,17 +39,8 @@ LATER_VALUES: Mapping[str, tuple[frozenset[str], str]] = {
         frozenset({"on-behalf-of", "token-exchange", "vault", "client-credentials"}),
         "use kind: static or none",
     ),
-    "identity_providers[].kind": (
-        frozenset({"entra", "google", "auth0", "github"}),
-        "use kind: oidc with its issuer (GitHub has none)",
-    ),
 }
 
-_ISSUERS = {
-    "entra": "https://login.microsoftonline.com/<tenant id>/v2.0",
-    "google": "https://accounts.google.com",
-    "auth0": "https://<your domain>.auth0.com/",
-}
 _SHARED_ELSEWHERE = re.compile(r"(?:redis|rediss|valkey|valkeys|unix)://")
 
 
@@ -67,22 +57,14 @@ def take_what_comes_later(document: dict[str, Any]) -> list[Fault]:
             faults.append(_not_yet(path, "share through Redis", "leave it out; PostgreSQL alone serves replicas"))
             remove(document, path)
         elif pattern in LATER_VALUES and isinstance(value, str) and value in LATER_VALUES[pattern][0]:
-            faults.append(_later_value(path, pattern, value))
+            faults.append(_not_yet(path, f"have {path[-1]}: {value}", LATER_VALUES[pattern][1]))
             _take_value(document, path)
     return faults
 
 
-def _later_value(path: KeyPath, pattern: str, value: str) -> Fault:
-    issuer = _ISSUERS.get(value)
-    fix = f"use kind: oidc with issuer: {issuer}" if issuer else LATER_VALUES[pattern][1]
-    return _not_yet(path, f"have {path[-1]}: {value}", fix)
-
-
 def _take_value(document: dict[str, Any], path: KeyPath) -> None:
-    """A kind is what its whole mapping is; another one is put in its place."""
-    if path[0] == "identity_providers":
-        put_placeholder(document, path[:-1])
-    elif path[-1] == "kind":
+    """A kind is what its whole mapping is."""
+    if path[-1] == "kind":
         remove(document, path[:-1])
     else:
         remove(parent_of(document, path), path[-1:])

@@ -23,6 +23,7 @@ from vestibule.config.later import take_what_comes_later
 from vestibule.config.models import Configuration
 from vestibule.config.never import faults_of_dangerous_forms, take_what_is_never_allowed
 from vestibule.config.paths import dotted, is_under, remove, walk
+from vestibule.config.provider_environment import overlay_provider_environment
 from vestibule.config.salvage import salvage
 from vestibule.config.secrets import SecretReader
 from vestibule.config.yaml_file import read_file
@@ -88,6 +89,7 @@ def _read(
         sources = {key: f"{path.name}:{line}" for key, line in read.lines.items() if key}
     faults += overlay_environment(document, environ, sources)
     _lay_over(document, overrides)
+    faults += overlay_provider_environment(document, environ, sources)
     sources |= {dotted(key): COMMAND_LINE for key, _ in walk(overrides)}
     return document, sources, faults
 

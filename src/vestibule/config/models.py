@@ -10,7 +10,6 @@ from pydantic import Field
 
 from vestibule.config import defaults
 from vestibule.config.addresses import (
-    IssuerUrl,
     Listen,
     NetworkText,
     Origin,
@@ -26,6 +25,7 @@ from vestibule.config.authorization import (
     RegistrationConfig,
     TokensConfig,
 )
+from vestibule.config.providers import IdentityProviderConfig
 from vestibule.config.sections import HttpConfig, KeysConfig, LoggingConfig, Model, OutboundConfig
 from vestibule.config.values import Duration, Name, SecretValue, StoreAddress
 
@@ -104,39 +104,6 @@ class UpstreamConfig(Model):
     timeouts: TimeoutsConfig = Field(
         TimeoutsConfig(), description="How long it may take.", examples=[{"connect": "3s"}]
     )
-
-
-class OidcConfig(Model):
-    """Any OpenID provider."""
-
-    kind: Literal["oidc"] = Field(description="oidc: any OpenID provider, by its discovery document.")
-    name: Name = Field(
-        description="Its name in the callback address to register there: <public_url>/callback/{name}.",
-        examples=["work"],
-    )
-    title: str = Field("", description="What people are shown. The name, when left out.", examples=["Company account"])
-    issuer: IssuerUrl = Field(
-        description="Its issuer, to the letter of its discovery document.", examples=["https://accounts.google.com"]
-    )
-    client_id: str = Field(description="What it calls us.", min_length=1, max_length=500, examples=["vestibule"])
-    client_secret: SecretValue | None = Field(
-        None,
-        description="Our secret there, as file: or env:; left out for a public client.",
-        examples=["env:OIDC_SECRET"],
-    )
-    scopes: tuple[str, ...] = Field(
-        ("openid", "profile", "email"), description="What we ask it for.", examples=[["openid", "email"]]
-    )
-
-
-class DevelopmentConfig(Model):
-    """The built-in sign-in without passwords, for loopback only."""
-
-    kind: Literal["development"] = Field(description="development: no passwords; loopback only.")
-    name: Name = Field("development", description="Its name in the callback address.", examples=["development"])
-
-
-IdentityProviderConfig = Annotated[OidcConfig | DevelopmentConfig, Field(discriminator="kind")]
 
 
 class Configuration(Model):

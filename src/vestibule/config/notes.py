@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from vestibule.config.foreign import FOREIGN_NAMES
 from vestibule.config.models import Configuration
+from vestibule.config.provider_rules import lets_everybody_in, services
 
 
 def notes_on(configuration: Configuration, environ: Mapping[str, str]) -> Sequence[str]:
@@ -13,6 +14,10 @@ def notes_on(configuration: Configuration, environ: Mapping[str, str]) -> Sequen
     if any(upstream.access == "anonymous" for upstream in configuration.upstreams):
         names = ", ".join(upstream.name for upstream in configuration.upstreams if upstream.access == "anonymous")
         notes.append(f"open to everybody, without signing in: {names}")
+    for _, one in services(configuration):
+        if lets_everybody_in(one):
+            limits = "hosted_domain" if one.kind == "google" else "organizations or teams"
+            notes.append(f"everybody who has an account there may sign in with {one.name}; {limits} would limit that")
     later = [foreign.name for foreign in FOREIGN_NAMES if not foreign.key and environ.get(foreign.name)]
     if later:
         notes.append(f"set, but without a meaning in this version (see check --env): {', '.join(later)}")

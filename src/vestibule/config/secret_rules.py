@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vestibule.config import defaults
-from vestibule.config.models import Configuration, OidcConfig, StaticCredentialConfig
+from vestibule.config.models import Configuration, StaticCredentialConfig
+from vestibule.config.provider_rules import services
 from vestibule.errors import Fault
 from vestibule.model import Secret
 from vestibule.protocol.secrets_strength import HOW_TO_MAKE_ONE, check_root_secret
@@ -72,9 +73,9 @@ def secrets_differ(configuration: Configuration) -> Iterator[Fault]:
 def _secrets(configuration: Configuration) -> Iterator[tuple[str, Secret]]:
     if configuration.secret_key is not None:
         yield _root_key(configuration), configuration.secret_key
-    for index, provider in enumerate(configuration.identity_providers):
-        if isinstance(provider, OidcConfig) and provider.client_secret is not None:
-            yield f"identity_providers[{index}].client_secret", provider.client_secret
+    for where, provider in services(configuration):
+        if provider.client_secret is not None:
+            yield f"{where}.client_secret", provider.client_secret
     for index, client in enumerate(configuration.clients):
         if client.client_secret is not None:
             yield f"clients[{index}].client_secret", client.client_secret

@@ -1,36 +1,45 @@
 """Any OpenID provider, by discovery: authorization code with PKCE, a nonce, and a verified ID token.
 
-Nothing of the MCP client's request is passed on (Entra v2 refuses a foreign `resource`: AADSTS9010010). Discovery is
-kept for an hour and keys for as long; an unknown `kid` allows one fresh look at the keys, no more than one a minute.
-While the provider is down, what was last read keeps serving.
+Nothing of the MCP client's request is passed on but what OpenID Connect has a parameter for: its `resource` stays here
+(Entra v2 refuses a foreign one: AADSTS9010010). The base of all kinds that speak OpenID Connect; what such a kind
+may say differently are the methods under "what a kind may change".
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
-from vestibule.errors import AccessDenied, FetchError, IdentityProviderUnavailable, PageError, ProviderSignInNeeded
-from vestibule.model import Identity, ProviderTokens, Secret, SignedIn
-from vestibule.oauth_client.authorization_code import (
-    AnswerError,
-    TokenAnswer,
-    authorization_url,
-    read_token_answer,
-    token_request,
-)
-from vestibule.oauth_client.discovery import MetadataError, ProviderMetadata, metadata_url, read_metadata
-from vestibule.ports import Clock, HttpAnswer, HttpClient, SignInRequest
+from vestibule.errors import FetchError, IdentityProviderUnavailable
+from vestibule.identity_providers import token_endpoint
+from vestibule.identity_providers.authentication import ClientAuthentication
+from vestibule.identity_providers.documents import Documents
+from vestibule.identity_providers.failures import Failures
+from vestibule.model import Identity, ProviderTokens, SignedIn
+from vestibule.oauth_client.authorization_code import authorization_url, code_form, refresh_form, revocation_form
+from vestibule.oauth_client.discovery import ProviderMetadata
+from vestibule.oauth_client.refusals import Refused, meaning_of
+from vestibule.oauth_client.token_answer import AnswerError, TokenAnswer
+from vestibule.ports import Clock, HttpClient, SignInRequest
 from vestibule.protocol import jwt
+from vestibule.protocol.claims import roles_from, text_of, verified_email
 from vestibule.protocol.id_token import check_id_token
 from vestibule.protocol.json_body import UnreadableJson, read_object
 from vestibule.protocol.registration import clean_name
 
-KEEP = timedelta(hours=1)
-REFETCH_COOLDOWN = timedelta(minutes=1)
-MAX_CLAIM = 1024  # characters of a claim that is kept
 
-_START_AGAIN = "Go back to the application and start again."
+@dataclass(frozen=True, slots=True)
+class RoleRules:
+    """Which claims become roles, and what they are called then."""
+
+    claims: tuple[str, ...] = ()  # dotted paths
+    names: Mapping[str, str] | None = None
+
+    def roles(self, claims: Mapping[str, Any]) -> frozenset[str]:
+        return roles_from(claims, self.claims, self.names or {})
+
+    def use(self, claim: str) -> bool:
+        return claim in self.claims
 
 
 class OidcProvider:
@@ -43,34 +52,32 @@ class OidcProvider:
         title: str,
         issuer: str,
         client_id: str,
-        client_secret: Secret | None,
+        authentication: ClientAuthentication,
         scopes: Sequence[str],
+        roles: RoleRules,
+        documents: Documents,
         http: HttpClient,
         clock: Clock,
+        parameters: Mapping[str, str] | None = None,
+        asks_userinfo: bool = False,
     ) -> None:
+        """`parameters`: more of the authorization request. `asks_userinfo`: for providers with thin ID tokens."""
         self.name = name
         self.title = title
         self._issuer = issuer
         self._client_id = client_id
-        self._client_secret = client_secret
+        self._authentication = authentication
         self._scopes = scopes
+        self._roles = roles
+        self._documents = documents
         self._http = http
         self._clock = clock
-        self._metadata: ProviderMetadata | None = None
-        self._metadata_read_at = datetime.min
-        self._jwks: Mapping[str, Any] | None = None
-        self._jwks_read_at = datetime.min
-        self._lock = asyncio.Lock()
+        self._parameters = parameters or {}
+        self._asks_userinfo = asks_userinfo
+        self._failures = Failures(name, title)
 
     async def begin(self, request: SignInRequest) -> str:
         metadata = await self._discover()
-        extra = {}
-        if request.prompt:
-            extra["prompt"] = " ".join(sorted(request.prompt))
-        if request.login_hint:
-            extra["login_hint"] = request.login_hint
-        if request.max_age is not None:
-            extra["max_age"] = str(request.max_age)
         return authorization_url(
             metadata.authorization_endpoint,
             client_id=self._client_id,
@@ -79,147 +86,166 @@ class OidcProvider:
             state=request.state,
             nonce=request.nonce,
             code_verifier=request.code_verifier,
-            extra=extra,
+            extra={**self._parameters, **_asked_by_client(request, self.prompt_for(request.prompt))},
         )
 
     async def finish(self, answer: Mapping[str, str], request: SignInRequest) -> SignedIn:
         metadata = await self._discover()
         self._check_answer(answer, metadata)
-        tokens = await self._redeem(answer["code"], request, metadata)
+        form = code_form(code=answer["code"], redirect_uri=request.callback_url, code_verifier=request.code_verifier)
         try:
-            claims = await self._verified_claims(tokens.id_token, metadata)
-            check_id_token(
-                claims,
-                issuer=self._issuer,
-                client_id=self._client_id,
-                nonce=request.nonce,
-                now=int(self._clock().timestamp()),
-                max_age=request.max_age,
-            )
+            tokens = await self._ask(metadata, form)
+            if not tokens.id_token:
+                raise AnswerError("the answer has no id_token")
+            header, claims = await self._documents.verified_claims(tokens.id_token)
+            await self._check_claims(header, claims, request)
+        except FetchError as error:
+            raise self._failures.unavailable(_reason(error)) from error
+        except AnswerError as error:
+            raise self._failures.of_sign_in(self.understand(error), str(error)) from error
         except jwt.JwtError as error:
-            raise self._not_acceptable(str(error)) from error
-        return SignedIn(self._identity(claims), ProviderTokens(self.name, tokens.access_token, tokens.refresh_token))
+            raise self._failures.not_acceptable(str(error)) from error
+        identity = await self.identify(await self._with_userinfo(claims, tokens, metadata), tokens)
+        kept = token_endpoint.to_keep(self.name, tokens, now=self._clock(), asked=self._scopes)
+        return SignedIn(identity, kept)
 
     async def refresh(self, tokens: ProviderTokens) -> ProviderTokens:
-        raise ProviderSignInNeeded(f"{self.title} wants to see you again.", action="Sign in again.")
+        if not tokens.refresh_token:
+            raise self._failures.sign_in_needed("there is no refresh token; is offline_access among the scopes?")
+        metadata = await self._discover()
+        try:
+            answer = await self._ask(metadata, refresh_form(refresh_token=tokens.refresh_token))
+        except FetchError as error:
+            raise self._failures.unavailable(_reason(error)) from error
+        except AnswerError as error:
+            raise self._failures.of_refresh(self.understand(error), str(error)) from error
+        return token_endpoint.to_keep(self.name, answer, now=self._clock(), asked=self._scopes, old=tokens)
 
     async def revoke(self, tokens: ProviderTokens) -> None:
-        """Not yet."""
+        """RFC 7009, where the provider has such an endpoint. A refresh token takes its access tokens with it (§2.1)."""
+        token, hint = (tokens.refresh_token, "refresh_token") if tokens.refresh_token else (tokens.access_token, "")
+        with suppress(FetchError, IdentityProviderUnavailable):
+            metadata = await self._discover()
+            if metadata.revocation_endpoint:
+                await token_endpoint.post(
+                    self._http,
+                    self._authentication,
+                    metadata.revocation_endpoint,
+                    revocation_form(token=token, hint=hint or "access_token"),
+                    auth_methods=metadata.auth_methods,
+                )
 
     async def ping(self) -> None:
         await self._discover()
 
-    def _check_answer(self, answer: Mapping[str, str], metadata: ProviderMetadata) -> None:
-        """RFC 9207 §2.4 comes first: an answer of another issuer is not even an error of this one."""
-        if answer.get("iss") is None and metadata.sends_iss:
-            raise self._not_acceptable("the answer has no iss, though the provider sends it")
-        if answer.get("iss") not in (None, self._issuer):
-            raise self._not_acceptable(f"the answer's iss is {answer['iss'][:200]!r}")
-        if error := answer.get("error"):
-            if error in ("access_denied", "login_required", "consent_required", "interaction_required"):
-                raise AccessDenied(f"{self.title} did not sign the person in.", detail=f"error {error[:100]!r}")
-            raise self._not_acceptable(f"error {error[:100]!r}")
-        if not answer.get("code"):
-            raise self._not_acceptable("the answer has no code")
+    # --- what a kind may change -------------------------------------------------------------------------------------
 
-    async def _redeem(self, code: str, request: SignInRequest, metadata: ProviderMetadata) -> TokenAnswer:
-        form, headers = token_request(
-            code=code,
-            redirect_uri=request.callback_url,
-            code_verifier=request.code_verifier,
-            client_id=self._client_id,
-            client_secret=self._client_secret,
-            auth_methods=metadata.auth_methods,
-        )
-        try:
-            answer = await self._http.post_form(metadata.token_endpoint, form, headers=headers)
-        except FetchError as error:
-            raise self._unavailable(error.detail or error.message) from error
-        if answer.status >= 500 or answer.status == 429:
-            raise self._unavailable(f"token endpoint answered {answer.status}")
-        try:
-            return read_token_answer(answer.status, answer.body)
-        except AnswerError as error:
-            raise self._not_acceptable(str(error)) from error
+    def prompt_for(self, asked: frozenset[str]) -> str:
+        """How `prompt` is written; empty: left out."""
+        return " ".join(sorted(asked))
 
-    async def _verified_claims(self, id_token: str, metadata: ProviderMetadata) -> dict[str, Any]:
-        try:
-            _, claims = jwt.verify(id_token, await self._keys(metadata), algorithms=metadata.signing_algorithms)
-        except jwt.UnknownKey:
-            if self._clock() - self._jwks_read_at < REFETCH_COOLDOWN and self._jwks_refetched:
-                raise
-            keys = await self._keys(metadata, fresh=True)
-            _, claims = jwt.verify(id_token, keys, algorithms=metadata.signing_algorithms)
-        return claims
+    def is_own_issuer(self, issuer: str) -> bool:
+        """Whether an answer at the callback may name this issuer (RFC 9207)."""
+        return issuer == self._issuer
 
-    _jwks_refetched = False
+    def issuer_for(self, header: Mapping[str, Any], claims: Mapping[str, Any], jwks: Mapping[str, Any]) -> str:
+        """What `iss` must be in a token with these claims. Raises `JwtError`."""
+        return self._issuer
 
-    async def _discover(self) -> ProviderMetadata:
-        async with self._lock:
-            if self._metadata is not None and self._clock() - self._metadata_read_at < KEEP:
-                return self._metadata
-            try:
-                answer = await self._get(metadata_url(self._issuer))
-                self._metadata = read_metadata(answer.body, issuer=self._issuer)
-                self._metadata_read_at = self._clock()
-            except (FetchError, MetadataError) as error:
-                if self._metadata is None:
-                    raise self._unavailable(_reason(error)) from error
-            return self._metadata
+    def check_person(self, claims: Mapping[str, Any]) -> None:
+        """Raise `AccessDenied` for a person who is well known to the provider, but not for us."""
 
-    async def _keys(self, metadata: ProviderMetadata, *, fresh: bool = False) -> Mapping[str, Any]:
-        async with self._lock:
-            if self._jwks is not None and not fresh and self._clock() - self._jwks_read_at < KEEP:
-                return self._jwks
-            try:
-                answer = await self._get(metadata.jwks_uri)
-                self._jwks = read_object(answer.body)
-                self._jwks_read_at = self._clock()
-                self._jwks_refetched = fresh
-            except (FetchError, UnreadableJson) as error:
-                if self._jwks is None:
-                    raise self._unavailable(_reason(error)) from error
-            return self._jwks
-
-    async def _get(self, url: str) -> HttpAnswer:
-        answer = await self._http.get(url)
-        if answer.status != 200:
-            raise FetchError("The document did not come.", detail=f"{url} answered {answer.status}")
-        return answer
-
-    def _identity(self, claims: Mapping[str, Any]) -> Identity:
-        # `is True`: "true", 1 and a missing claim have all been taken for verification by others (CVE-2026-41574).
-        email = _text(claims, "email") if claims.get("email_verified") is True else ""
-        name = _text(claims, "name") or _text(claims, "preferred_username") or email
+    async def identify(self, claims: Mapping[str, Any], tokens: TokenAnswer) -> Identity:
+        """Who the verified claims are about."""
+        email = verified_email(claims)
         return Identity(
             issuer=self._issuer,
             subject=claims["sub"],
             provider=self.name,
-            name=clean_name(name),
-            email=clean_name(email) if email.count("@") == 1 else "",
+            name=clean_name(text_of(claims, "name") or text_of(claims, "preferred_username") or email),
+            email=email,
+            roles=self._roles.roles(claims),
+            claims=claims,
         )
 
-    def _not_acceptable(self, detail: str) -> PageError:
-        return PageError(
-            f"The answer of {self.title} could not be accepted, so nobody was signed in.",
-            action=f"{_START_AGAIN} If it happens again, tell the operator the request id.",
-            detail=f"{self.name}: {detail}",
-            status=502,
-            error="server_error",
+    def understand(self, error: AnswerError) -> Refused:
+        """What a refusal of the token endpoint means."""
+        return meaning_of(error.error)
+
+    def understand_callback(self, answer: Mapping[str, str]) -> Refused:
+        """What an `error` at the callback means."""
+        return meaning_of(answer["error"])
+
+    # --- the steps --------------------------------------------------------------------------------------------------
+
+    def _check_answer(self, answer: Mapping[str, str], metadata: ProviderMetadata) -> None:
+        """RFC 9207 §2.4 comes first: an answer of another issuer is not even an error of this one."""
+        if answer.get("iss") is None and metadata.sends_iss:
+            raise self._failures.not_acceptable("the answer has no iss, though the provider sends it")
+        if answer.get("iss") is not None and not self.is_own_issuer(answer["iss"]):
+            raise self._failures.not_acceptable(f"the answer's iss is {answer['iss'][:200]!r}")
+        if error := answer.get("error"):
+            told = f"error {error[:100]!r} {answer.get('error_description', '')[:300]!r}"
+            raise self._failures.of_sign_in(self.understand_callback(answer), told)
+        if not answer.get("code"):
+            raise self._failures.not_acceptable("the answer has no code")
+
+    async def _ask(self, metadata: ProviderMetadata, form: Mapping[str, str]) -> TokenAnswer:
+        return await token_endpoint.ask(
+            self._http, self._authentication, metadata.token_endpoint, form, auth_methods=metadata.auth_methods
         )
 
-    def _unavailable(self, detail: str) -> IdentityProviderUnavailable:
-        return IdentityProviderUnavailable(
-            f"{self.title} cannot be reached right now.",
-            action="Try again in a minute. People who are signed in already are not affected.",
-            detail=f"{self.name}: {detail}",
+    async def _check_claims(self, header: Mapping[str, Any], claims: Mapping[str, Any], request: SignInRequest) -> None:
+        check_id_token(
+            claims,
+            issuer=self.issuer_for(header, claims, await self._documents.jwks()),
+            client_id=self._client_id,
+            nonce=request.nonce,
+            now=int(self._clock().timestamp()),
+            max_age=request.max_age,
         )
+        self.check_person(claims)
+
+    async def _with_userinfo(
+        self, claims: Mapping[str, Any], tokens: TokenAnswer, metadata: ProviderMetadata
+    ) -> Mapping[str, Any]:
+        """OpenID Connect Core §5.3: what the ID token says stands, and only its own subject may add to it."""
+        if not self._asks_userinfo:
+            return claims
+        if not metadata.userinfo_endpoint:
+            raise self._failures.not_acceptable("userinfo is configured, and the provider has no userinfo_endpoint")
+        headers = {"Authorization": f"Bearer {tokens.access_token}"}
+        try:
+            answer = await self._http.get(metadata.userinfo_endpoint, headers=headers)
+            if answer.status != 200:
+                raise FetchError("No answer came.", detail=f"userinfo answered {answer.status}")
+            more = read_object(answer.body)
+        except FetchError as error:
+            raise self._failures.unavailable(_reason(error)) from error
+        except UnreadableJson as error:
+            raise self._failures.not_acceptable(f"userinfo: {error}") from error
+        if more.get("sub") != claims["sub"]:
+            raise self._failures.not_acceptable("userinfo is about somebody else (sub)")
+        if "email" in claims or "email_verified" in claims:  # one source for an address and whether it is verified
+            more = {name: value for name, value in more.items() if name not in ("email", "email_verified")}
+        return {**more, **claims}
+
+    async def _discover(self) -> ProviderMetadata:
+        try:
+            return await self._documents.metadata()
+        except FetchError as error:
+            raise self._failures.unavailable(_reason(error)) from error
 
 
-def _text(claims: Mapping[str, Any], name: str) -> str:
-    value = claims.get(name)
-    return value[:MAX_CLAIM] if isinstance(value, str) else ""
+def _asked_by_client(request: SignInRequest, prompt: str) -> dict[str, str]:
+    """What the MCP client may ask of the provider through us (OpenID Connect Core §3.1.2.1)."""
+    asked = {"prompt": prompt} if prompt else {}
+    if request.login_hint:
+        asked["login_hint"] = request.login_hint
+    if request.max_age is not None:
+        asked["max_age"] = str(request.max_age)
+    return asked
 
 
-def _reason(error: Exception) -> str:
-    return error.detail or error.message if isinstance(error, FetchError) else str(error)
+def _reason(error: FetchError) -> str:
+    return error.detail or error.message

@@ -17,8 +17,10 @@ class ProviderMetadata:
     token_endpoint: str
     jwks_uri: str
     userinfo_endpoint: str
+    revocation_endpoint: str  # empty: there is none (RFC 8414 §2)
     signing_algorithms: tuple[str, ...]
     auth_methods: tuple[str, ...]
+    assertion_algorithms: tuple[str, ...]  # for private_key_jwt; empty: it does not say
     sends_iss: bool
 
 
@@ -31,11 +33,12 @@ def metadata_url(issuer: str) -> str:
 
 
 def read_metadata(body: bytes, *, issuer: str) -> ProviderMetadata:
-    """Raises `MetadataError`. The issuer must be the configured one to the letter, and endpoints as safe as it."""
+    """Raises `MetadataError`. The issuer must be the expected one to the letter, and endpoints as safe as it."""
     try:
         document = read_object(body)
     except UnreadableJson as error:
-        raise MetadataError(f"the discovery document cannot be read: {error}") from error
+        page = " It looks like a page (HTML)." if body.lstrip()[:1] == b"<" else ""
+        raise MetadataError(f"the discovery document cannot be read: {error}{page}") from error
     if document.get("issuer") != issuer:
         raise MetadataError(f"issuer is {str(document.get('issuer'))[:200]!r}, configured is {issuer!r}")
     methods = document.get("code_challenge_methods_supported")
@@ -46,11 +49,17 @@ def read_metadata(body: bytes, *, issuer: str) -> ProviderMetadata:
         authorization_endpoint=_endpoint(document, "authorization_endpoint", issuer),
         token_endpoint=_endpoint(document, "token_endpoint", issuer),
         jwks_uri=_endpoint(document, "jwks_uri", issuer),
-        userinfo_endpoint=_endpoint(document, "userinfo_endpoint", issuer) if document.get("userinfo_endpoint") else "",
+        userinfo_endpoint=_optional(document, "userinfo_endpoint", issuer),
+        revocation_endpoint=_optional(document, "revocation_endpoint", issuer),
         signing_algorithms=_strings(document, "id_token_signing_alg_values_supported") or ("RS256",),
         auth_methods=_strings(document, "token_endpoint_auth_methods_supported") or ("client_secret_basic",),
+        assertion_algorithms=_strings(document, "token_endpoint_auth_signing_alg_values_supported"),
         sends_iss=document.get("authorization_response_iss_parameter_supported") is True,
     )
+
+
+def _optional(document: Mapping[str, Any], name: str, issuer: str) -> str:
+    return _endpoint(document, name, issuer) if document.get(name) else ""
 
 
 def _endpoint(document: Mapping[str, Any], name: str, issuer: str) -> str:

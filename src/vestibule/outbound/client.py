@@ -6,11 +6,13 @@ sent twice, because a form may carry a one-time code; a GET whose connection did
 """
 
 import asyncio
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from vestibule.errors import FetchError, FetchRefused
@@ -32,27 +34,49 @@ _FORM = "application/x-www-form-urlencoded"
 class OutboundClient:
     """Implements `ports.HttpClient`."""
 
-    def __init__(self, *, extra_ca_file: Path | None = None, deadline: timedelta = DEADLINE, cap: int = CAP) -> None:
+    def __init__(
+        self,
+        *,
+        extra_ca_file: Path | None = None,
+        deadline: timedelta = DEADLINE,
+        cap: int = CAP,
+        plain_hosts: Collection[str] = (),
+    ) -> None:
+        """`plain_hosts`: hosts beside this computer that may be asked over http; for a cloud's metadata service."""
         self._transports = Transports(extra_ca_file)
         self._deadline = deadline
         self._cap = cap
+        self._plain_hosts = frozenset(plain_hosts)
         self._pool: Pool | None = None
 
     async def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> HttpAnswer:
         """Raises `FetchError`."""
-        call = _call("GET", url, headers)
+        call = self._call("GET", url, headers)
         return await self._send(call, attempts=2)
 
     async def post_form(
         self, url: str, form: Mapping[str, str], *, headers: Mapping[str, str] | None = None
     ) -> HttpAnswer:
-        call = _call("POST", url, {**(headers or {}), "Content-Type": _FORM}, urlencode(form).encode())
+        call = self._call("POST", url, {**(headers or {}), "Content-Type": _FORM}, urlencode(form).encode())
+        return await self._send(call, attempts=1)
+
+    async def send_json(
+        self, method: str, url: str, document: Mapping[str, Any], *, headers: Mapping[str, str] | None = None
+    ) -> HttpAnswer:
+        """Raises `FetchError`."""
+        body = json.dumps(document, separators=(",", ":")).encode()
+        call = self._call(method, url, {**(headers or {}), "Content-Type": "application/json"}, body)
         return await self._send(call, attempts=1)
 
     async def close(self) -> None:
         pool, self._pool = self._pool, None
         if pool is not None:
             await pool.close()
+
+    def _call(self, method: str, url: str, headers: Mapping[str, str] | None, body: bytes = b"") -> Call:
+        _check_url(url, self._plain_hosts)
+        always = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "Vestibule"}
+        return Call(method, url, {**always, **(headers or {})}, CONNECT_TIMEOUT, body)
 
     async def _send(self, call: Call, *, attempts: int) -> HttpAnswer:
         try:
@@ -78,20 +102,14 @@ class OutboundClient:
             return HttpAnswer(reply.status, reply.headers, await reply.read(self._cap))
 
 
-def _call(method: str, url: str, headers: Mapping[str, str] | None, body: bytes = b"") -> Call:
-    _check_url(url)
-    always = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "Vestibule"}
-    return Call(method, url, {**always, **(headers or {})}, CONNECT_TIMEOUT, body)
-
-
-def _check_url(url: str) -> None:
-    """Raise `FetchRefused` unless it is https, or http to this computer, and has no user and no fragment."""
+def _check_url(url: str, plain_hosts: Collection[str]) -> None:
+    """Raise `FetchRefused` unless it is https, or http to where that is allowed, without user and fragment."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError:
         host, port, parts = "", None, urlsplit("")
-    safe = parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))
+    safe = parts.scheme == "https" or (parts.scheme == "http" and (_is_loopback(host) or host in plain_hosts))
     if not safe or not host or port == 0 or "@" in parts.netloc or "#" in url or not re.fullmatch(r"[!-~]+", url):
         raise FetchRefused("The address cannot be used: https, or http to this computer only.", detail=f"{url[:200]!r}")
 

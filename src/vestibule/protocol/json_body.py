@@ -11,11 +11,26 @@ MAX_DEPTH = 16
 
 
 class UnreadableJson(ValueError):
-    """The text is not one JSON object that everybody would read alike."""
+    """The text is not one JSON value that everybody would read alike."""
 
 
 def read_object(body: bytes, *, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
     """The JSON object in `body`. Raises `UnreadableJson` with a reason that may be shown."""
+    value = _read(body, max_depth)
+    if not isinstance(value, dict):
+        raise UnreadableJson("It is not a JSON object.")
+    return value
+
+
+def read_list(body: bytes, *, max_depth: int = MAX_DEPTH) -> list[Any]:
+    """The JSON array in `body`. Raises `UnreadableJson`."""
+    value = _read(body, max_depth)
+    if not isinstance(value, list):
+        raise UnreadableJson("It is not a JSON array.")
+    return value
+
+
+def _read(body: bytes, max_depth: int) -> Any:
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -23,14 +38,11 @@ def read_object(body: bytes, *, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
     if _depth(text) > max_depth:
         raise UnreadableJson(f"It is nested deeper than {max_depth} levels.")
     try:
-        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
     except UnreadableJson:
         raise
     except (ValueError, RecursionError) as error:
         raise UnreadableJson("It is not JSON.") from error
-    if not isinstance(value, dict):
-        raise UnreadableJson("It is not a JSON object.")
-    return value
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

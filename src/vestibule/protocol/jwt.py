@@ -6,9 +6,12 @@ inside the token is used by `verify_with_own_key` alone, whose caller learns not
 """
 
 import binascii
+import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, JWKRegistry, OKPKey, RSAKey
@@ -61,6 +64,49 @@ def verify(
         if claims is not None:
             return header, claims
     raise JwtError("no key of the issuer made this signature")
+
+
+class UnusableKey(ValueError):
+    """The private key cannot sign. The text never has a part of the key."""
+
+
+class PrivateKey:
+    """A private key of ours that signs what proves who we are (RFC 7523)."""
+
+    def __init__(self, pem: str) -> None:
+        """`pem`: an RSA key of at least 2048 bits or a P-256 one, unencrypted. Raises `UnusableKey`."""
+        try:
+            key = JWKRegistry.import_key(pem, "RSA") if _is_rsa(pem) else JWKRegistry.import_key(pem, "EC")
+        except (JoseError, ValueError, TypeError) as error:
+            raise UnusableKey("it is not a private key in PEM without a passphrase") from error
+        if not isinstance(key, RSAKey | ECKey) or not key.is_private:
+            raise UnusableKey("it is a public key")
+        if isinstance(key, RSAKey) and key.public_key.key_size < MIN_RSA_BITS:
+            raise UnusableKey(f"an RSA key has {MIN_RSA_BITS} bits at least")
+        if isinstance(key, ECKey) and key.curve_name != _CURVES["ES256"]:
+            raise UnusableKey("an EC key is on P-256")
+        self._key = key
+        self._public_der = _public_der(key)
+        self.algorithms = ("PS256", "RS256") if isinstance(key, RSAKey) else ("ES256",)
+
+    def public_der(self) -> bytes:
+        """Its SubjectPublicKeyInfo: what a certificate of this key has in it."""
+        return self._public_der
+
+    def sign(self, claims: Mapping[str, Any], header: Mapping[str, Any]) -> str:
+        """A compact JWS. `header` has `alg`, one of `algorithms`."""
+        algorithm = str(header["alg"])
+        registry = jws.JWSRegistry(algorithms=[algorithm], strict_check_header=False)
+        payload = json.dumps(claims, separators=(",", ":")).encode()
+        return jws.serialize_compact(dict(header), payload, self._key, algorithms=[algorithm], registry=registry)
+
+
+def _public_der(key: RSAKey | ECKey) -> bytes:
+    return key.public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _is_rsa(pem: str) -> bool:
+    return isinstance(load_pem_private_key(pem.encode(), password=None), rsa.RSAPrivateKey)
 
 
 def verify_with_own_key(

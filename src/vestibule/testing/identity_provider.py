@@ -17,12 +17,14 @@ import base64
 import hashlib
 import json
 import secrets
+import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 from urllib.parse import unquote_plus, urlencode
 
+from vestibule.protocol import jwt
 from vestibule.testing.scripted_http import (
     Answer,
     Fault,
@@ -91,13 +93,15 @@ class ScriptedIdentityProvider(ScriptedServer):
         client_id: str = "gateway",
         client_secret: str = "gateway-secret-of-tests",  # noqa: S107
         path: str = "",
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """`path`: the issuer's, for a provider with several (/tenant/v2.0). Whoever names an endpoint leaves it out."""
-        super().__init__()
+        super().__init__(tls=tls)
         self.client_id = client_id
         self.client_secret = client_secret
         self.script = Script()
         self.subject = "alice"
+        self.client_keys: dict[str, Any] = {"keys": []}  # public JWKs of the client: then private_key_jwt is right
         self.delay = 0.0  # seconds before every answer
         self.now: Callable[[], float] = time.time
         self.signing = usual_key()
@@ -106,6 +110,7 @@ class ScriptedIdentityProvider(ScriptedServer):
         self._codes: dict[str, dict[str, str]] = {}
         self._refresh_tokens: set[str] = set()
         self._access_tokens: set[str] = set()
+        self._assertions: set[str] = set()  # jti
 
     @property
     def issuer(self) -> str:
@@ -161,6 +166,7 @@ class ScriptedIdentityProvider(ScriptedServer):
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": [self.signing.algorithm],
             "code_challenge_methods_supported": ["S256"],
+            "revocation_endpoint": f"{self.issuer}/revoke",
             "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
             "authorization_response_iss_parameter_supported": True,
         }
@@ -194,15 +200,27 @@ class ScriptedIdentityProvider(ScriptedServer):
                     form.get("redirect_uri"),
                 ):
                     return 400, {"error": "invalid_grant"}
-                return 200, self._tokens(asked.get("nonce"))
+                return 200, self._tokens(asked.get("nonce"), asked.get("scope", ""))
             case "refresh_token":
                 presented = form.get("refresh_token", "")
                 if presented not in self._refresh_tokens:
                     return 400, {"error": "invalid_grant"}
                 self._refresh_tokens.discard(presented)
-                return 200, self._tokens(None)
+                return 200, self._tokens(None, "")
             case _:
                 return 400, {"error": "unsupported_grant_type"}
+
+    def revoke(self, form: dict[str, str], authorization: str) -> StatusAndContent:
+        """RFC 7009: 200 for whatever token it was."""
+        if not self._is_our_client(form, authorization):
+            return 401, {"error": "invalid_client"}
+        self._refresh_tokens.discard(form.get("token", ""))
+        self._access_tokens.discard(form.get("token", ""))
+        return 200, b""
+
+    def knows(self, token: str) -> bool:
+        """Whether a token that it gave is still good."""
+        return token in self._refresh_tokens or token in self._access_tokens
 
     def id_token(self, nonce: str | None) -> str:
         now = int(self.now())
@@ -230,7 +248,7 @@ class ScriptedIdentityProvider(ScriptedServer):
             "email_verified": True,
         }
 
-    def _tokens(self, nonce: str | None) -> dict[str, Any]:
+    def _tokens(self, nonce: str | None, scope: str) -> dict[str, Any]:
         access_token, refresh_token = secrets.token_urlsafe(16), secrets.token_urlsafe(16)
         self._access_tokens.add(access_token)
         self._refresh_tokens.add(refresh_token)
@@ -240,16 +258,36 @@ class ScriptedIdentityProvider(ScriptedServer):
             "expires_in": 300,
             "refresh_token": refresh_token,
             "id_token": self.id_token(nonce),
+            **({"scope": scope} if scope else {}),
         }
         return _changed(right, self.script.token)
 
     def _is_our_client(self, form: dict[str, str], authorization: str) -> bool:
-        """client_secret_basic (RFC 6749 §2.3.1: both parts form-encoded), client_secret_post or none; never two."""
+        """client_secret_basic (RFC 6749 §2.3.1: both parts form-encoded), client_secret_post, none, or an assertion."""
+        if "client_assertion" in form:
+            return self.accepts_assertion(form)
         if authorization.startswith("Basic "):
             pair = base64.b64decode(authorization.removeprefix("Basic ")).decode().partition(":")
             client_id, secret = unquote_plus(pair[0]), unquote_plus(pair[2])
             return "client_secret" not in form and (client_id, secret) == (self.client_id, self.client_secret)
         return (form.get("client_id"), form.get("client_secret", "")) == (self.client_id, self.client_secret)
+
+    def accepts_assertion(self, form: dict[str, str]) -> bool:
+        """private_key_jwt (OpenID Connect Core §9): signed by a key of `client_keys`, for this endpoint, once."""
+        try:
+            _, claims = jwt.verify(form["client_assertion"], self.client_keys, algorithms=jwt.ASYMMETRIC_ALGORITHMS)
+        except jwt.JwtError:
+            return False
+        is_new = claims.get("jti") not in self._assertions
+        self._assertions.add(str(claims.get("jti")))
+        return (
+            is_new
+            and form.get("client_assertion_type") == "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+            and claims.get("iss") == claims.get("sub") == form.get("client_id") == self.client_id
+            and claims.get("aud") in (f"{self.issuer}/token", f"{self.issuer}/revoke")
+            and claims["exp"] > self.now()
+            and "client_secret" not in form
+        )
 
     # --- HTTP -------------------------------------------------------------------------------------------------------
 
@@ -274,6 +312,8 @@ class ScriptedIdentityProvider(ScriptedServer):
                 return Answer(302, b"", {"Location": self.authorize(dict(request.query))})
             case "POST", "/token":
                 return Answer(*self.token(dict(request.form), authorization))
+            case "POST", "/revoke":
+                return Answer(*self.revoke(dict(request.form), authorization))
             case "GET" | "POST", "/userinfo":
                 return Answer(*self.userinfo(authorization))
             case _:

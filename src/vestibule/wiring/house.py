@@ -23,7 +23,6 @@ from vestibule.authorization_server.logos import Logos
 from vestibule.authorization_server.server import AuthorizationServer
 from vestibule.authorization_server.throttle import Throttle
 from vestibule.config import Configuration
-from vestibule.config.models import OidcConfig
 from vestibule.credentials import KeptProviderTokens, StaticCredentials
 from vestibule.errors import StartError, StoreUnavailable
 from vestibule.gateway import Gateway, GatewayLimits
@@ -41,7 +40,7 @@ from vestibule.web.cookies import Cookies
 from vestibule.web.pages import Pages
 from vestibule.web.pages.render import form_origin
 from vestibule.wiring.keyholder import Keyholder, make_key_ring
-from vestibule.wiring.providers import make_providers
+from vestibule.wiring.providers import make_providers, metadata_hosts, sign_in_origins
 from vestibule.wiring.settings import (
     hosts_of,
     make_assertion_issuers,
@@ -162,7 +161,7 @@ class House:
         cls, configuration: Configuration, store: SqlStore, ring: KeyRing, clock: Clock, entropy: Entropy
     ) -> "House":
         ca_file = Path(configuration.outbound.ca_file) if configuration.outbound.ca_file else None
-        outbound = OutboundClient(extra_ca_file=ca_file)
+        outbound = OutboundClient(extra_ca_file=ca_file, plain_hosts=metadata_hosts(configuration))
         watch = RevocationWatch(store.revocations, clock)
         resources = make_resources(configuration)
         fetcher = GuardedFetcher(
@@ -173,7 +172,9 @@ class House:
         doorkeeper = ResourceServer(
             issuer=configuration.issuer, sealer=ring, signer=ring, proofs=proofs, revocations=watch
         )
-        providers = make_providers(configuration, outbound, ring, clock)
+        providers = make_providers(
+            configuration, outbound, sealer=ring, clock=clock, entropy=entropy, log=event_logger("identity")
+        )
         provider_tokens = KeptProviderTokens(store.kept_tokens, providers, ring, clock=clock, entropy=entropy)
         server = AuthorizationServer(
             settings=make_settings(configuration, resources),
@@ -224,11 +225,7 @@ class House:
             signer=ring,
             logos=Logos(fetcher, clock, throttle) if configuration.client_documents.logos else None,
             hosts=hosts_of(configuration),
-            form_sources=tuple(
-                form_origin(one.issuer)
-                for one in configuration.identity_providers
-                if isinstance(one, OidcConfig) and one.issuer.startswith("http:")
-            ),
+            form_sources=tuple(form_origin(one) for one in sign_in_origins(configuration)),
             trusted_proxies=tuple(ip_network(network) for network in configuration.trusted_proxies),
             log=event_logger("web"),
         )
