@@ -140,12 +140,12 @@ async def test_an_expired_grant_locks_nobody_out(door: Door) -> None:
 # --- DPoP -----------------------------------------------------------------------------------------------------------
 
 
-async def bound(door: Door, key: SigningKey = KEY, **overrides: str | None) -> SignedIn:
+async def bound(door: Door) -> SignedIn:
     """Somebody whose client's tokens are bound to a key."""
     flow = Flow(door, await door.register())
     visitor = door.browser()
-    flow.code = (await visitor.approve(flow, **overrides))["code"]
-    answer = await door.post("/token", flow.form(), headers={"DPoP": proof(door, key, f"{door.url}/token")})
+    flow.code = (await visitor.approve(flow))["code"]
+    answer = await door.post("/token", flow.form(), headers={"DPoP": proof(door, KEY, f"{door.url}/token")})
     assert answer.status_code == 200, answer.text
     assert answer.json()["token_type"] == "DPoP"
     return SignedIn(door, flow, visitor, answer.json())
@@ -191,11 +191,11 @@ async def test_a_token_is_good_with_a_proof_of_its_key_and_only_once_each(door: 
 async def test_a_proof_that_says_something_wrong(door: Door, wrong: dict[str, Any]) -> None:
     person = await bound(door)
     now = int(door.clock().timestamp())
-    claims = {
+    claims: dict[str, Any] = {
         name: now + value if isinstance(value, int) else value.format(mcp=door.mcp) if isinstance(value, str) else value
         for name, value in wrong.items()
     }
-    answer = await call(person, shown(person, **claims))
+    answer = await call(person, shown(person, KEY, **claims))
     assert answer.status_code == 401
     assert 'error="invalid_dpop_proof"' in answer.headers["www-authenticate"]
     assert (await call(person, shown(person))).status_code == 200

@@ -53,7 +53,7 @@ async def house(tmp_path: Path, upstream: RecordingUpstream, idp: ScriptedIdenti
                 "grant_types": ["client_credentials", "jwt_bearer"],
                 "scopes": ["read"],
             },
-            {"client_id": "api", "client_secret": "env:API_SECRET", "grant_types": [], "introspects": ["main"]},
+            {"client_id": "api", "client_secret": "env:API_SECRET", "introspects": ["main"]},
             {
                 "client_id": "agent",
                 "jwks": {"keys": [AGENT_KEY.public_jwk()]},
@@ -225,7 +225,7 @@ async def at_desk(door: Door, scope: str = "read write") -> SignedIn:
     return SignedIn(door, flow, visitor, (await flow.redeem()).json())
 
 
-async def exchange(door: Door, token: str, *, client_id: str = "agent", **form: str | None) -> httpx2.Response:
+async def exchange(door: Door, token: str, client_id: str = "agent", **form: str | None) -> httpx2.Response:
     base: dict[str, str | None] = {
         "grant_type": TOKEN_EXCHANGE,
         "subject_token": token,
@@ -306,7 +306,7 @@ async def test_an_exchange_does_not_prolong(vector: str, house: Door) -> None:
 )
 async def test_what_cannot_be_verified_is_not_exchanged(vector: str, house: Door, form: dict[str, str | None]) -> None:
     person = await at_desk(house)
-    answer = await exchange(house, person.access_token, **form)
+    answer = await exchange(house, person.access_token, "agent", **form)
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
 
@@ -394,7 +394,7 @@ def id_jag(door: Door, idp: ScriptedIdentityProvider, *, typ: str = "oauth-id-ja
         "iat": now,
         "exp": now + 300,
     }
-    return idp.key.sign(without_nothing({**right, **claims}), {"typ": typ})
+    return idp.signing.sign(without_nothing({**right, **claims}), {"typ": typ})
 
 
 async def present(door: Door, text: str, **form: str | None) -> httpx2.Response:
@@ -442,7 +442,7 @@ async def test_an_assertion_that_says_something_wrong_is_none(
     house: Door, idp: ScriptedIdentityProvider, wrong: dict[str, Any]
 ) -> None:
     now = int(house.clock().timestamp())
-    claims = {
+    claims: dict[str, Any] = {
         name: now + value if name in ("exp", "iat") and isinstance(value, int) else value
         for name, value in wrong.items()
     }
@@ -461,7 +461,7 @@ async def test_an_assertion_is_taken_once_and_from_its_client_only(house: Door, 
     form = {"grant_type": JWT_BEARER, "assertion": id_jag(house, idp, client_id=public["client_id"])}
     answer = await house.post("/token", {**form, "client_id": public["client_id"]})
     assert answer.json()["error"] == "unauthorized_client"
-    forged = SigningKey(idp.key.kid).sign({"iss": idp.issuer, "sub": "ada"}, {"typ": "oauth-id-jag+jwt"})
+    forged = SigningKey(idp.signing.kid).sign({"iss": idp.issuer, "sub": "ada"}, {"typ": "oauth-id-jag+jwt"})
     assert (await present(house, forged)).json()["error"] == "invalid_grant"
 
 
@@ -473,7 +473,7 @@ def workload(door: Door, idp: ScriptedIdentityProvider, **claims: Any) -> str:
         "aud": [door.url],
         "exp": now + 3600,
     }
-    return idp.key.sign(without_nothing({**right, **claims}))
+    return idp.signing.sign(without_nothing({**right, **claims}))
 
 
 async def test_a_workload_gets_in_with_its_platforms_word(house: Door, idp: ScriptedIdentityProvider) -> None:
@@ -496,7 +496,7 @@ async def test_a_workload_gets_in_with_its_platforms_word(house: Door, idp: Scri
         assert refused.status_code in (400, 401), claims
     other = await house.post("/token", {**form, "client_id": "agent"})
     assert other.json()["error"] == "invalid_grant"
-    typed = idp.key.sign({"iss": f"{idp.issuer}/cluster", "sub": "x", "aud": house.url}, {"typ": "at+jwt"})
+    typed = idp.signing.sign({"iss": f"{idp.issuer}/cluster", "sub": "x", "aud": house.url}, {"typ": "at+jwt"})
     assert (await house.post("/token", {**form, "assertion": typed})).status_code == 400
 
 

@@ -42,9 +42,10 @@ class ClientConfig(Model):
         "none without either.",
         examples=["client_secret_post"],
     )
-    grant_types: tuple[GrantName, ...] = Field(
-        ("authorization_code",),
-        description="How it may get tokens. Refresh tokens come with authorization_code and device_code.",
+    grant_types: tuple[GrantName, ...] | None = Field(
+        None,
+        description="How it may get tokens; authorization_code, when left out, for a client with redirect_uris. Refresh "
+        "tokens come with authorization_code and device_code.",
         examples=[["client_credentials"]],
     )
     scopes: tuple[str, ...] = Field(
@@ -68,6 +69,12 @@ class ClientConfig(Model):
     needs_dpop: bool = Field(
         False, description="Whether it gets only tokens that are bound to a key (RFC 9449).", examples=[True]
     )
+
+    @property
+    def grants(self) -> tuple[GrantName, ...]:
+        if self.grant_types is not None:
+            return self.grant_types
+        return () if self.introspects and not self.redirect_uris else ("authorization_code",)
 
 
 class RegistrationConfig(Model):

@@ -20,7 +20,7 @@ def clients_are_sound(configuration: Configuration) -> Iterator[Fault]:
                 check_registrable(uri)
             except InvalidRedirectUri as error:
                 yield Fault(f"{where}.redirect_uris[{number}]", _clause(error.message), error.action or "correct it")
-        if "authorization_code" in client.grant_types and not client.redirect_uris:
+        if "authorization_code" in client.grants and not client.redirect_uris:
             yield Fault(f"{where}.redirect_uris", "the grant authorization_code needs one", "add where it returns to")
         if re.match(r"https?:|vci_", client.client_id, re.IGNORECASE):
             yield Fault(f"{where}.client_id", "it looks like one that this server gives or fetches", "choose another")
@@ -51,15 +51,15 @@ def clients_of_their_own_are_confidential(configuration: Configuration) -> Itera
     for index, client in enumerate(configuration.clients):
         where = f"clients[{index}]"
         is_public = client.client_secret is None and client.jwks is None and not client.jwks_uri
-        if is_public and (_IN_THEIR_OWN_NAME & {*client.grant_types} or client.introspects or client.acts_for):
+        if is_public and (_IN_THEIR_OWN_NAME & {*client.grants} or client.introspects or client.acts_for):
             yield Fault(
                 where,
                 "whoever knows its id could act in its name: it has no secret and no keys",
                 "add client_secret, jwks or jwks_uri",
             )
-        if "client_credentials" in client.grant_types and not client.scopes:
+        if "client_credentials" in client.grants and not client.scopes:
             yield Fault(f"{where}.scopes", "it could do nothing in its own name", "name the scopes that it gets")
-        if client.acts_for and "token_exchange" not in client.grant_types:
+        if client.acts_for and "token_exchange" not in client.grants:
             yield Fault(f"{where}.grant_types", "acts_for needs the grant token_exchange", "add it")
 
 
@@ -87,7 +87,7 @@ def assertion_issuers_are_sound(configuration: Configuration) -> Iterator[Fault]
             yield Fault(f"{where}.workloads", "no workload could get in", "name subjects and the clients they are")
         for number, workload in enumerate(one.workloads):
             client = clients.get(workload.client_id)
-            if client is None or "jwt_bearer" not in client.grant_types or not client.scopes:
+            if client is None or "jwt_bearer" not in client.grants or not client.scopes:
                 yield Fault(
                     f"{where}.workloads[{number}].client_id",
                     "it names no client with the grant jwt_bearer and scopes",

@@ -125,7 +125,8 @@ def verify_with_own_key(
     if not isinstance(jwk, dict) or is_private(jwk):
         raise JwtError("the header has no jwk, or a private one")
     _check_not_critical(header)
-    keys = _candidates({"keys": [{**jwk, "kid": None}]}, algorithm, None)
+    key = {name: value for name, value in jwk.items() if name != "kid"}
+    keys = _candidates({"keys": [key]}, algorithm, None)
     claims = _claims(token, keys[0], algorithm)
     if claims is None:
         raise JwtError("the key in the header did not make this signature")

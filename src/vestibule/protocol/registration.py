@@ -28,7 +28,6 @@ JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 CLIENT_CREDENTIALS = "client_credentials"
 # client_credentials is not among them: whoever registers itself would get tokens that no person has allowed.
 GRANT_TYPES = ("authorization_code", "refresh_token", DEVICE_CODE, TOKEN_EXCHANGE, JWT_BEARER)
-_WITH_CODE = ("authorization_code", "refresh_token")
 
 _INVISIBLE = re.compile(r"\s+")
 
@@ -110,8 +109,8 @@ def _grant_types(metadata: Mapping[str, Any]) -> tuple[str, ...]:
     types = tuple(name for name in asked if name in GRANT_TYPES)
     if not types:
         raise InvalidClientMetadata(f"The grant type {asked[0][:100]!r} is not supported.")
-    # Every client of the code grant gets refresh tokens: MCP clients expect them and many forget to ask.
-    return tuple(dict.fromkeys((*types, *_WITH_CODE))) if {"authorization_code", DEVICE_CODE} & {*types} else types
+    # Every client that signs people in gets refresh tokens: MCP clients expect them and many forget to ask.
+    return tuple(dict.fromkeys((*types, "refresh_token"))) if {"authorization_code", DEVICE_CODE} & {*types} else types
 
 
 def _response_types(metadata: Mapping[str, Any]) -> None:

@@ -103,7 +103,7 @@ def _client(one: ClientConfig, resources: tuple[Resource, ...]) -> Client:
         name=one.name or one.client_id,
         auth_method=one.auth_method or ("private_key_jwt" if has_keys else usual),
         secret_digest=one.client_secret.digest() if one.client_secret is not None else None,
-        grant_types=tuple(dict.fromkeys(grant for name in one.grant_types for grant in _GRANTS[name])),
+        grant_types=tuple(dict.fromkeys(grant for name in one.grants for grant in _GRANTS[name])),
         scopes=one.scopes,
         jwks=one.jwks,
         jwks_uri=one.jwks_uri,
