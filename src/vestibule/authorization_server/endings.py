@@ -58,6 +58,14 @@ async def block_user(tenant: TenantId, user: str, server: AuthorizationServer, c
     return await revoke_user(tenant, user, server, context, reason=reason)
 
 
+async def unblock_user(tenant: TenantId, user: str, server: AuthorizationServer, context: Context) -> bool:
+    """Let this person sign in again. What was ended stays ended."""
+    found = await server.store.blocks.remove(BlockKind.USER, tenant, user)
+    if found:
+        await server.record(context, "user.unblock", "allowed", tenant=tenant, actor=user, target=user)
+    return found
+
+
 def _now(kind: RevocationKind, value: str, server: AuthorizationServer, tenant: TenantId | None = None) -> Revocation:
     now = server.clock()
     end = now + server.settings.longest_access_token + CLOCK_MARGIN

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from vestibule.cli import check, config_schema, demo, serve, server
+from vestibule.cli import access, check, config_schema, demo, key, serve, server
 
 app = typer.Typer(
     name="vestibule",
@@ -44,4 +44,8 @@ app.command("serve")(serve.serve)
 app.command("check")(check.check)
 app.add_typer(config_schema.app, name="config")
 app.add_typer(server.app, name="server")
+app.add_typer(key.app, name="key")
+app.add_typer(access.clients, name="client")
+app.add_typer(access.grants, name="grant")
+app.add_typer(access.users, name="user")
 app.command("version")(print_version)

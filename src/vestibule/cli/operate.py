@@ -1,0 +1,98 @@
+"""What the commands for operators share: the configuration, the house without its doors, lists for people and programs.
+
+They work on the store and the key file, not on a running process: what they revoke reaches every replica within
+seconds by the way all revocations take.
+"""
+
+import os
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from vestibule.cli.output import print_json, say
+
+if TYPE_CHECKING:
+    from vestibule.authorization_server.replies import Context
+    from vestibule.authorization_server.server import AuthorizationServer
+    from vestibule.config import Configuration
+
+Result = TypeVar("Result")
+
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="The file; ./vestibule.yaml if left out.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it stands in the audit trail.")]
+
+
+def configuration(config: Path | None) -> "Configuration":
+    """Raises `ConfigurationError`."""
+    from vestibule.config import load
+
+    return load(file=config, environ=os.environ)
+
+
+def with_server(config: Path | None, work: "Callable[[AuthorizationServer, Context], Awaitable[Result]]") -> Result:
+    """Do something with the store as the server would, and close it. Raises `StartError`, `StoreUnavailable`."""
+    import asyncio
+
+    from vestibule.authorization_server.replies import Context
+    from vestibule.telemetry import configure_logging
+    from vestibule.wiring import House
+
+    read = configuration(config)
+    configure_logging(level="warning", form=read.logging.format)
+
+    async def run() -> Result:
+        house = await House.build(read)
+        try:
+            return await work(house.plane.server, Context(request_id=f"cli-{os.urandom(6).hex()}", address=""))
+        finally:
+            await house.close()
+
+    return asyncio.run(run())
+
+
+def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -> None:
+    """A list: as JSON, as a table on a terminal, as lines of tab-separated values elsewhere."""
+    if as_json:
+        print_json([{name: _plain(value) for name, value in row.items()} for row in rows])
+    elif not rows:
+        say(empty)
+    elif sys.stdout.isatty():
+        _show_table(rows)
+    else:
+        print("\t".join(rows[0]))
+        for row in rows:
+            print("\t".join(_word(value) for value in row.values()))
+
+
+def _show_table(rows: Sequence[Mapping[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for name in rows[0]:
+        table.add_column(name.replace("_", " "), overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(_word(value)) for value in row.values()))
+    Console(highlight=False).print(table)
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else list(value) if isinstance(value, tuple) else value
+
+
+def _word(value: Any) -> str:
+    match value:
+        case None | "":
+            return "–"
+        case datetime():
+            return value.strftime("%Y-%m-%d %H:%M:%S UTC")
+        case tuple():
+            return " ".join(map(str, value))
+        case _:
+            return "".join(char if char.isprintable() else "?" for char in str(value))
