@@ -1,0 +1,344 @@
+"""What a hostile review found. Each test states what must hold, and fails until it does."""
+
+import asyncio
+import re
+from html import unescape
+from pathlib import Path
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import pytest
+
+from tests.support.house import Door, Flow, Visitor, hidden_fields, open_door
+from tests.support.wire import Wire, head
+from vestibule.authorization_server.replies import Browser
+from vestibule.gateway.headers import passes_to_upstream
+from vestibule.model import Identity
+from vestibule.protocol.pkce import challenge_of
+from vestibule.testing.recording_upstream import Exchange, RecordingUpstream, json_answer
+
+BODY = b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
+
+
+# --- F1: one flag says how the request is framed, and how the answer is --------------------------------------------
+
+
+async def test_f1_a_body_that_goes_on_after_an_early_answer_keeps_its_chunks(
+    door: Door, upstream: RecordingUpstream
+) -> None:
+    """Request smuggling into the upstream: the answer's Content-Length turns off the chunking of the request's rest."""
+    token = (await door.sign_in()).access_token
+    seen = bytearray()
+    answered, arrived = asyncio.Event(), asyncio.Event()
+
+    async def early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.extend(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
+        answered.set()
+        while data := await reader.read(1 << 16):
+            seen.extend(data)
+            if b"/admin" in seen:
+                arrived.set()
+                break
+        writer.close()
+
+    port = upstream.port
+    assert upstream._server is not None
+    upstream._server.close()
+    server = await asyncio.start_server(early, "127.0.0.1", port, reuse_address=True)
+    smuggled = b"0\r\n\r\nPOST /admin/users HTTP/1.1\r\nHost: internal\r\nX-Forwarded-User: root\r\nContent-Length: 0\r\n\r\n"
+    async with server, Wire(door.url) as wire:
+        big = b"a" * 70_000
+        await wire.send(head(wire.host, "Transfer-Encoding: chunked", token=token) + b"%x\r\n%b\r\n" % (len(big), big))
+        await answered.wait()
+        await wire.until(b"{")  # the head of the answer has come through
+        await wire.send(b"%x\r\n%b\r\n" % (len(smuggled), smuggled))
+        async with asyncio.timeout(3):
+            await arrived.wait()
+    after = bytes(seen[seen.rindex(b"a") + 1 :])
+    assert after.startswith(b"\r\n%x\r\n0\r\n\r\nPOST /admin" % len(smuggled)), after
+
+
+async def test_f1_a_body_of_known_length_is_not_chunked_after_an_early_answer(
+    door: Door, upstream: RecordingUpstream
+) -> None:
+    """The same flag the other way: chunk sizes are written into a body that has a Content-Length."""
+    token = (await door.sign_in()).access_token
+    seen = bytearray()
+    answered, arrived = asyncio.Event(), asyncio.Event()
+
+    async def early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.extend(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n")
+        answered.set()
+        while data := await reader.read(1 << 16):
+            seen.extend(data)
+            if b"bbbb" in seen:
+                arrived.set()
+                break
+        writer.close()
+
+    port = upstream.port
+    assert upstream._server is not None
+    upstream._server.close()
+    server = await asyncio.start_server(early, "127.0.0.1", port, reuse_address=True)
+    async with server, Wire(door.url) as wire:
+        await wire.send(head(wire.host, "Content-Length: 70004", token=token) + b"a" * 70_000)
+        await answered.wait()
+        await wire.until(b"{")
+        await wire.send(b"bbbb")
+        async with asyncio.timeout(3):
+            await arrived.wait()
+    assert bytes(seen[seen.rindex(b"a") + 1 :]) == b"bbbb"
+
+
+# --- F2: a prefix that any neighbour can write ----------------------------------------------------------------------
+
+HTTPS = {
+    "public_url": "https://gw.example.com",
+    "identity_providers": [
+        {
+            "name": "idp",
+            "kind": "oidc",
+            "issuer": "https://idp.example.com",
+            "client_id": "vestibule",
+            "client_secret": "n0t-4-s4mple-Zq8rT1xY",
+        }
+    ],
+}
+
+
+async def _raw(door: Door, request: str, body: str = "", cookie: bytes = b"") -> tuple[int, dict[str, list[str]], str]:
+    async with Wire(door.url) as wire:
+        lines = [request, "Host: gw.example.com", "Connection: close"]
+        if body:
+            lines += ["Content-Type: application/x-www-form-urlencoded", f"Content-Length: {len(body)}"]
+        raw = "\r\n".join(lines).encode() + (b"\r\nCookie: " + cookie if cookie else b"") + b"\r\n\r\n" + body.encode()
+        await wire.send(raw)
+        answer = await wire.rest(3)
+    top, _, text = answer.data.partition(b"\r\n\r\n")
+    headers: dict[str, list[str]] = {}
+    for line in top.decode("latin-1").split("\r\n")[1:]:
+        name, _, value = line.partition(": ")
+        headers.setdefault(name.lower(), []).append(value)
+    return answer.status, headers, text.decode("utf-8", "replace")
+
+
+def _cookie(headers: dict[str, list[str]], name: str) -> str:
+    return next(v.partition(";")[0].partition("=")[2] for v in headers["set-cookie"] if v.startswith(f"{name}="))
+
+
+@pytest.mark.parametrize("byte", [b"\xa0", b"\x85"])
+async def test_f2_a_neighbouring_host_cannot_plant_our_host_cookies_and_consent_for_somebody(
+    tmp_path: Path, upstream: RecordingUpstream, byte: bytes
+) -> None:
+    """A cookie named 0xA0 + `__Host-…` has no prefix for a browser and has it for Starlette, which strips the byte.
+
+    evil.example.com sets it with Domain=example.com; with the consent and CSRF cookies of its own page it then posts
+    that page's form from the victim's browser, where only the victim's session is real.
+    """
+    async with open_door(tmp_path, upstream.url, **HTTPS) as door:
+        server = door.house.plane.server
+        victim = Identity(issuer="https://idp.example.com", subject="victim", provider="idp", name="Victim")
+        session = (await server.open_session(victim, "default", Browser())).value
+
+        reg = await door.http.post(
+            f"{door.url}/register",
+            headers={"Host": "gw.example.com"},
+            json={"redirect_uris": ["https://attacker.example/cb"], "token_endpoint_auth_method": "none"},
+        )
+        client_id, verifier = reg.json()["client_id"], "v" * 50
+        query = urlencode(
+            {
+                "response_type": "code",
+                "client_id": client_id,
+                "redirect_uri": "https://attacker.example/cb",
+                "code_challenge": challenge_of(verifier),
+                "code_challenge_method": "S256",
+                "resource": "https://gw.example.com/mcp",
+            }
+        )
+        status, headers, _ = await _raw(door, f"GET /authorize?{query} HTTP/1.1")
+        assert status == 302
+        consent = _cookie(headers, "__Host-vestibule_consent")
+        page = urlsplit(headers["location"][0])
+        status, headers, text = await _raw(
+            door, f"GET {page.path}?{page.query} HTTP/1.1", cookie=b"__Host-vestibule_consent=" + consent.encode()
+        )
+        assert status == 200
+        csrf = _cookie(headers, "__Host-vestibule_csrf")
+        fields = {
+            name: unescape(value) for name, value in re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', text)
+        }
+        # From here on it is the victim's browser. Real cookies first, tossed ones after.
+        jar = b"__Host-vestibule_session=%b; %b__Host-vestibule_consent=%b; %b__Host-vestibule_csrf=%b" % (
+            session.encode(),
+            byte,
+            consent.encode(),
+            byte,
+            csrf.encode(),
+        )
+        form = urlencode({"txn": fields["txn"], "csrf": fields["csrf"], "decision": "approve"})
+        status, headers, text = await _raw(door, "POST /consent HTTP/1.1", form, jar)
+    assert status in (400, 403), headers.get("location")
+
+
+# --- F3: the session's header by its other name ---------------------------------------------------------------------
+
+
+async def test_f3_a_session_id_does_not_pass_unbound_under_another_spelling(
+    door: Door, upstream: RecordingUpstream
+) -> None:
+    """WSGI, CGI and PHP fold `_` into `-`: `Mcp_Session_Id: <somebody's id>` reaches them as the session header."""
+    token = (await door.sign_in()).access_token
+    async with Wire(door.url) as wire:
+        await wire.send(
+            head(wire.host, "Mcp_Session_Id: victims-session", f"Content-Length: {len(BODY)}", token=token) + BODY
+        )
+        await wire.rest(0.5)
+    folded = [name.replace("_", "-") for request in upstream.requests for name in request.names()]
+    assert "mcp-session-id" not in folded
+
+
+# --- F4: a revocation between the request and its answer ------------------------------------------------------------
+
+
+async def test_f4_a_stream_that_begins_after_its_revocation_ends(door: Door, upstream: RecordingUpstream) -> None:
+    """Rule: streams end within 60 s of revocation. One that has not begun when it happens is never told."""
+    signed_in = await door.sign_in()
+    go, begun = asyncio.Event(), asyncio.Event()
+
+    async def slow(exchange: Exchange) -> None:
+        await go.wait()
+        await exchange.begin_events()
+        await exchange.event("secret-1")
+        begun.set()
+        await asyncio.sleep(2)
+        await exchange.event("secret-2")
+        await asyncio.sleep(5)
+
+    upstream.answer = slow
+    async with Wire(door.url) as wire:
+        await wire.send(
+            head(wire.host, f"Content-Length: {len(BODY)}", token=signed_in.access_token) + BODY
+        )
+        await upstream.arrived.wait()
+        form = {"token": signed_in.refresh_token, "client_id": signed_in.flow.client["client_id"]}
+        assert (await door.http.post(f"{door.url}/revoke", data=form)).status_code == 200
+        assert (await door.call(signed_in.access_token)).status_code == 401
+        go.set()
+        answer = await wire.rest(4)
+    assert b"secret-2" not in answer.data
+
+
+# --- F5: the control plane waits for ever ---------------------------------------------------------------------------
+
+
+async def test_f5_a_form_that_never_comes_does_not_hold_its_connection_for_ever(door: Door) -> None:
+    """The data plane has body_seconds; behind /token, /register, /revoke and /consent nothing looks at the clock."""
+    async with Wire(door.url) as wire:
+        await wire.send(
+            head(wire.host, "Content-Type: application/x-www-form-urlencoded", "Content-Length: 100", path="/token")
+        )
+        await asyncio.sleep(0.2)
+        loop = asyncio.get_running_loop()
+        for seconds in range(0, 3600, 10):
+            door.house.gateway.tick(loop.time() + seconds)
+        answer = await wire.rest(1)
+    assert answer.closed, "an hour later the connection is still open"
+
+
+async def test_f5_an_empty_line_between_requests_does_not_stop_the_idle_clock(door: Door) -> None:
+    async with Wire(door.url) as wire:
+        await wire.send(head(wire.host, method="GET", path="/healthz"))
+        await wire.until(b"ok\n")
+        await wire.send(b"\r\n")
+        await asyncio.sleep(0.2)
+        loop = asyncio.get_running_loop()
+        for seconds in range(0, 3600, 10):
+            door.house.gateway.tick(loop.time() + seconds)
+        answer = await wire.rest(1)
+    assert answer.closed, "an hour later the connection is still open"
+
+
+# --- F6: the upstream's own query -----------------------------------------------------------------------------------
+
+
+async def test_f6_a_client_cannot_override_the_query_of_the_upstreams_url(
+    tmp_path: Path, upstream: RecordingUpstream
+) -> None:
+    """`?tenant=acme` of the operator and `?tenant=other` of the client: most frameworks take the last."""
+    async with open_door(tmp_path, f"{upstream.url}?tenant=acme&api=1") as door:
+        token = (await door.sign_in()).access_token
+        await door.call(token, url=f"{door.mcp}?tenant=other")
+    for request in upstream.requests:
+        assert parse_qs(urlsplit(request.target).query)["tenant"] == ["acme"]
+
+
+# --- F7: what an answer may tell caches and browsers ----------------------------------------------------------------
+
+
+async def test_f7_an_upstream_that_knows_no_sign_in_cannot_make_answers_cacheable(
+    door: Door, upstream: RecordingUpstream
+) -> None:
+    """RFC 9111 §3.5: `public` lets a shared cache give an authorised answer to everybody."""
+    token = (await door.sign_in()).access_token
+    upstream.answer = json_answer({"private": True}, headers=("Cache-Control: public, max-age=3600",))
+    answer = await door.call(token, method="GET")
+    assert "public" not in answer.headers["cache-control"]
+
+
+async def test_f7_a_page_of_an_open_upstream_does_not_run_on_our_origin(
+    tmp_path: Path, upstream: RecordingUpstream
+) -> None:
+    """An anonymous upstream's HTML shares the consent page's origin: its script could click Allow."""
+
+    async def page(exchange: Exchange) -> None:
+        await exchange.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 26\r\n\r\n<script>alert(1)</script>\n")
+
+    upstream.answer = page
+    upstreams = [{"name": "open", "url": upstream.url, "access": "anonymous"}]
+    async with open_door(tmp_path, upstream.url, upstreams=upstreams) as door:
+        answer = await door.http.get(door.mcp, headers={"Accept": "text/html"})
+    policy = answer.headers.get("content-security-policy", "")
+    assert answer.status_code != 200 or "sandbox" in policy or "text/html" not in answer.headers["content-type"]
+
+
+# --- F8: identity headers that are not on the list ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x-authorization",
+        "x-webauth-user",
+        "x-consumer-username",
+        "x-consumer-id",
+        "x-credential-identifier",
+        "x-anonymous-consumer",
+        "x-ssl-client-s-dn",
+        "x-ssl-client-cert",
+        "ssl-client-verify",
+        "x-client-cert",
+        "client-cert",
+        "oidc-claim-sub",
+        "OIDC_CLAIM_email",
+        "SM_USER",
+        "iv-user",
+        "private-token",
+        "x-gitlab-token",
+        "x-vault-token",
+        "x-envoy-original-path",
+        "x-token",
+        "x-auth",
+        "x-session-token",
+        "x-remote",
+        "remote_addr",
+        "x-login",
+        "x-account-id",
+        "x-original-forwarded-for",
+        "x-credential-username",
+        "authorization_",
+    ],
+)
+def test_f8_headers_that_stand_for_an_identity_end_at_the_gateway(name: str) -> None:
+    assert not passes_to_upstream(name.lower().encode())
