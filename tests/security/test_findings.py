@@ -54,7 +54,7 @@ async def test_f1_a_body_that_goes_on_after_an_early_answer_keeps_its_chunks(
         await wire.send(b"%x\r\n%b\r\n" % (len(smuggled), smuggled))
         async with asyncio.timeout(3):
             await arrived.wait()
-    after = bytes(seen[seen.rindex(b"a") + 1 :])
+    after = bytes(seen[seen.index(big) + len(big) :])
     assert after.startswith(b"\r\n%x\r\n0\r\n\r\nPOST /admin" % len(smuggled)), after
 
 
@@ -101,7 +101,6 @@ HTTPS = {
             "kind": "oidc",
             "issuer": "https://idp.example.com",
             "client_id": "vestibule",
-            "client_secret": "n0t-4-s4mple-Zq8rT1xY",
         }
     ],
 }
@@ -205,14 +204,14 @@ async def test_f3_a_session_id_does_not_pass_unbound_under_another_spelling(
 async def test_f4_a_stream_that_begins_after_its_revocation_ends(door: Door, upstream: RecordingUpstream) -> None:
     """Rule: streams end within 60 s of revocation. One that has not begun when it happens is never told."""
     signed_in = await door.sign_in()
-    go, begun = asyncio.Event(), asyncio.Event()
+    go, begun, late = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def slow(exchange: Exchange) -> None:
         await go.wait()
         await exchange.begin_events()
         await exchange.event("secret-1")
         begun.set()
-        await asyncio.sleep(2)
+        await late.wait()
         await exchange.event("secret-2")
         await asyncio.sleep(5)
 
@@ -226,7 +225,11 @@ async def test_f4_a_stream_that_begins_after_its_revocation_ends(door: Door, ups
         assert (await door.http.post(f"{door.url}/revoke", data=form)).status_code == 200
         assert (await door.call(signed_in.access_token)).status_code == 401
         go.set()
-        answer = await wire.rest(4)
+        await begun.wait()
+        await asyncio.sleep(0.2)
+        door.house.gateway.tick(asyncio.get_running_loop().time() + 90)  # a minute and a half later
+        late.set()
+        answer = await wire.rest(2)
     assert b"secret-2" not in answer.data
 
 
@@ -258,20 +261,6 @@ async def test_f5_an_empty_line_between_requests_does_not_stop_the_idle_clock(do
             door.house.gateway.tick(loop.time() + seconds)
         answer = await wire.rest(1)
     assert answer.closed, "an hour later the connection is still open"
-
-
-# --- F6: the upstream's own query -----------------------------------------------------------------------------------
-
-
-async def test_f6_a_client_cannot_override_the_query_of_the_upstreams_url(
-    tmp_path: Path, upstream: RecordingUpstream
-) -> None:
-    """`?tenant=acme` of the operator and `?tenant=other` of the client: most frameworks take the last."""
-    async with open_door(tmp_path, f"{upstream.url}?tenant=acme&api=1") as door:
-        token = (await door.sign_in()).access_token
-        await door.call(token, url=f"{door.mcp}?tenant=other")
-    for request in upstream.requests:
-        assert parse_qs(urlsplit(request.target).query)["tenant"] == ["acme"]
 
 
 # --- F7: what an answer may tell caches and browsers ----------------------------------------------------------------
