@@ -331,3 +331,115 @@ async def test_f7_a_page_of_an_open_upstream_does_not_run_on_our_origin(
 )
 def test_f8_headers_that_stand_for_an_identity_end_at_the_gateway(name: str) -> None:
     assert not passes_to_upstream(name.lower().encode())
+
+
+# --- F9: registrations ----------------------------------------------------------------------------------------------
+
+
+async def test_f9_a_flood_of_registrations_is_bounded(door: Door) -> None:
+    """DCR-022: 429 with Retry-After, and registrations that nobody uses expire. Neither is there."""
+    body = {"redirect_uris": ["https://a.example/cb"], "token_endpoint_auth_method": "none"}
+    answers = [await door.http.post(f"{door.url}/register", json=body) for _ in range(200)]
+    await door.house.store.housekeeping.sweep(now=door.clock.advance(400 * 24 * 3600))
+    kept = [
+        answer
+        for answer in answers
+        if answer.status_code == 201 and await door.house.store.clients.get(answer.json()["client_id"]) is not None
+    ]
+    assert len(kept) < 200, "all 200 were taken, and all of them are there a year later"
+
+
+# --- F10: what a chunk and a trailer may weigh ----------------------------------------------------------------------
+
+
+async def test_f10_trailers_count_toward_the_head(door: Door) -> None:
+    """A head has 32 KiB and 100 lines; behind a chunked body 5,000 lines and half a megabyte are read."""
+    trailers = b"".join(b"X-T%d: %b\r\n" % (number, b"z" * 100) for number in range(5000))
+    async with Wire(door.url) as wire:
+        await wire.send(
+            head(
+                wire.host,
+                "Content-Type: application/x-www-form-urlencoded",
+                "Transfer-Encoding: chunked",
+                path="/token",
+            )
+            + b"1\r\na\r\n0\r\n"
+            + trailers
+            + b"\r\n"
+        )
+        answer = await wire.rest(1)
+    assert answer.closed
+    assert answer.status == 431 or b"grant_type" not in answer.data
+
+
+# --- F11: many upgrades in one packet -------------------------------------------------------------------------------
+
+
+async def test_f11_many_declined_upgrades_in_one_packet_are_read_without_recursion(
+    door: Door, caplog: pytest.LogCaptureFixture
+) -> None:
+    """`data_received` calls itself once for each; a thousand of them are a RecursionError in the event loop."""
+    caught: list[dict[str, object]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: caught.append(context))
+    one = b"GET /mcp HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: a\r\n\r\n"
+    try:
+        async with Wire(door.url) as wire:
+            await wire.send(one * 3500)
+            await wire.rest(2)
+    finally:
+        loop.set_exception_handler(None)
+    assert not caught, [str(context.get("exception"))[:100] for context in caught]
+
+
+# --- F12: clocks of two replicas ------------------------------------------------------------------------------------
+
+
+async def test_f12_a_revocation_reaches_a_replica_whose_clock_is_ahead(
+    tmp_path: Path, upstream: RecordingUpstream
+) -> None:
+    """The feed is read by the reader's clock and dated by the writer's: 70 s apart, and it is never seen."""
+    from vestibule.testing.clock import FrozenClock
+
+    here, there = tmp_path / "a", tmp_path / "b"
+    here.mkdir()
+    there.mkdir()
+    behind = FrozenClock()
+    ahead = FrozenClock(behind() + __import__("datetime").timedelta(seconds=70))
+    shared = {"store": f"sqlite:///{here / 'vestibule.db'}", "keys": {"file": str(here / "vestibule.keys")}}
+    async with open_door(here, upstream.url, clock=behind, **shared) as a:
+        config = {**shared, "public_url": a.url}
+        async with open_door(there, upstream.url, clock=ahead, **config) as b:
+            signed_in = await a.sign_in()
+            host = {"Host": urlsplit(a.url).netloc}
+            assert (await b.call(signed_in.access_token, headers=host)).status_code == 200
+            await b.house._watch.look()
+            form = {"token": signed_in.refresh_token, "client_id": signed_in.flow.client["client_id"]}
+            assert (await a.http.post(f"{a.url}/revoke", data=form)).status_code == 200
+            await b.house._watch.look()
+            assert (await a.call(signed_in.access_token)).status_code == 401
+            assert (await b.call(signed_in.access_token, headers=host)).status_code == 401
+
+
+# --- F13: half an answer at shutdown --------------------------------------------------------------------------------
+
+
+async def test_f13_a_json_answer_cut_off_by_the_end_of_the_gateway_does_not_look_whole(
+    door: Door, upstream: RecordingUpstream
+) -> None:
+    token = (await door.sign_in()).access_token
+
+    async def half(exchange: Exchange) -> None:
+        await exchange.send(
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b'f\r\n{"pay":"100"}, \r\n'
+        )
+        await asyncio.sleep(10)
+
+    upstream.answer = half
+    async with Wire(door.url) as wire:
+        await wire.send(head(wire.host, f"Content-Length: {len(BODY)}", token=token) + BODY)
+        await wire.until(b'"100"}')
+        await door.house.gateway.close()
+        answer = await wire.rest(1)
+    assert not answer.data.endswith(b"0\r\n\r\n"), "the framing says that this was all"
