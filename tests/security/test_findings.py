@@ -443,3 +443,88 @@ async def test_f13_a_json_answer_cut_off_by_the_end_of_the_gateway_does_not_look
         await door.house.gateway.close()
         answer = await wire.rest(1)
     assert not answer.data.endswith(b"0\r\n\r\n"), "the framing says that this was all"
+
+
+# --- F14: a client that does not read -------------------------------------------------------------------------------
+
+
+def _buffered(door: Door) -> int:
+    return max((lane.transport.get_write_buffer_size() for lane in door.house.gateway.lanes), default=0)
+
+
+async def test_f14_answers_nobody_reads_do_not_pile_up(door: Door) -> None:
+    """No token is needed: a refused request costs 60 bytes and its answer 600, and reading goes on while writing waits."""
+    one = b"GET /mcp HTTP/1.1\r\nHost: x\r\n\r\n"
+    async with Wire(door.url) as wire:
+        wire.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(8):
+                for _ in range(60):
+                    await wire.send(one * 1000)
+                    await asyncio.sleep(0.01)
+                await asyncio.sleep(0.5)
+                assert _buffered(door) < 1_000_000, f"{_buffered(door):,} bytes wait for one connection"
+                raise TimeoutError  # as good as being made to wait
+    assert _buffered(door) < 1_000_000
+
+
+async def test_f14_an_exchange_that_begins_while_writing_waits_is_held_back_too(
+    door: Door, upstream: RecordingUpstream
+) -> None:
+    """asyncio says pause_writing once, on the way up; an exchange that starts above the mark never hears of it."""
+    token = (await door.sign_in()).access_token
+    sent = 0
+
+    async def endless(exchange: Exchange) -> None:
+        nonlocal sent
+        await exchange.begin_events()
+        while sent < 64 << 20:
+            await exchange.event("x" * 65536)
+            sent += 65536
+
+    upstream.answer = endless
+    one = b"GET /mcp HTTP/1.1\r\nHost: x\r\n\r\n"
+    async with Wire(door.url) as wire:
+        wire.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        lane = max(door.house.gateway.lanes, key=lambda lane: lane._idle_since)
+        for _ in range(200):
+            await wire.send(one * 200)
+            await asyncio.sleep(0.005)
+            if lane.transport.get_write_buffer_size() > 200_000:
+                break
+        await wire.send(head(wire.host, f"Content-Length: {len(BODY)}", token=token) + BODY)
+        await asyncio.sleep(3)
+        assert lane.transport.get_write_buffer_size() < 4_000_000, (sent, lane.transport.get_write_buffer_size())
+
+
+# --- F5 again: a refused request's body -----------------------------------------------------------------------------
+
+
+async def test_f5_a_refused_request_whose_body_never_comes_does_not_hold_its_connection_for_ever(door: Door) -> None:
+    """401 without a token, then silence: `_swallowing` counts as in flight, and no exchange watches the body."""
+    async with Wire(door.url) as wire:
+        await wire.send(head(wire.host, "Content-Length: 1000"))
+        await wire.until(b"\r\n\r\n")
+        await asyncio.sleep(0.2)
+        loop = asyncio.get_running_loop()
+        for seconds in range(0, 3600, 10):
+            door.house.gateway.tick(loop.time() + seconds)
+        answer = await wire.rest(1)
+    assert answer.closed, "an hour later the connection is still open"
+
+
+# --- F15: silent codes for whoever listens on loopback --------------------------------------------------------------
+
+
+async def test_f15_a_remembered_answer_is_not_enough_for_a_public_client_on_loopback(door: Door) -> None:
+    """RFC 8252 §8.6, OAuth 2.1: no automatic processing where the client's identity cannot be assured.
+
+    The page says "Any program on this computer could be waiting there. Allow it only if you are waiting for this
+    application now", and then remembers the answer for every port and every later request.
+    """
+    client = await door.register()
+    visitor = door.browser()
+    await visitor.approve(Flow(door, client))
+    thief = Flow(door, client, redirect_uri="http://127.0.0.1:6666/callback")  # another program's port and challenge
+    answer = await visitor.get(thief.authorize_url())
+    assert "code=" not in answer.headers["location"]
