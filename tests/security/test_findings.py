@@ -4,11 +4,11 @@ import asyncio
 import re
 from html import unescape
 from pathlib import Path
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 
-from tests.support.house import Door, Flow, Visitor, hidden_fields, open_door
+from tests.support.house import Door, Flow, open_door
 from tests.support.wire import Wire, head
 from vestibule.authorization_server.replies import Browser
 from vestibule.gateway.headers import passes_to_upstream
@@ -45,7 +45,9 @@ async def test_f1_a_body_that_goes_on_after_an_early_answer_keeps_its_chunks(
     assert upstream._server is not None
     upstream._server.close()
     server = await asyncio.start_server(early, "127.0.0.1", port, reuse_address=True)
-    smuggled = b"0\r\n\r\nPOST /admin/users HTTP/1.1\r\nHost: internal\r\nX-Forwarded-User: root\r\nContent-Length: 0\r\n\r\n"
+    smuggled = (
+        b"0\r\n\r\nPOST /admin/users HTTP/1.1\r\nHost: internal\r\nX-Forwarded-User: root\r\nContent-Length: 0\r\n\r\n"
+    )
     async with server, Wire(door.url) as wire:
         big = b"a" * 70_000
         await wire.send(head(wire.host, "Transfer-Encoding: chunked", token=token) + b"%x\r\n%b\r\n" % (len(big), big))
@@ -217,9 +219,7 @@ async def test_f4_a_stream_that_begins_after_its_revocation_ends(door: Door, ups
 
     upstream.answer = slow
     async with Wire(door.url) as wire:
-        await wire.send(
-            head(wire.host, f"Content-Length: {len(BODY)}", token=signed_in.access_token) + BODY
-        )
+        await wire.send(head(wire.host, f"Content-Length: {len(BODY)}", token=signed_in.access_token) + BODY)
         await upstream.arrived.wait()
         form = {"token": signed_in.refresh_token, "client_id": signed_in.flow.client["client_id"]}
         assert (await door.http.post(f"{door.url}/revoke", data=form)).status_code == 200
@@ -282,7 +282,9 @@ async def test_f7_a_page_of_an_open_upstream_does_not_run_on_our_origin(
     """An anonymous upstream's HTML shares the consent page's origin: its script could click Allow."""
 
     async def page(exchange: Exchange) -> None:
-        await exchange.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 26\r\n\r\n<script>alert(1)</script>\n")
+        await exchange.send(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 26\r\n\r\n<script>alert(1)</script>\n"
+        )
 
     upstream.answer = page
     upstreams = [{"name": "open", "url": upstream.url, "access": "anonymous"}]
@@ -528,3 +530,44 @@ async def test_f15_a_remembered_answer_is_not_enough_for_a_public_client_on_loop
     thief = Flow(door, client, redirect_uri="http://127.0.0.1:6666/callback")  # another program's port and challenge
     answer = await visitor.get(thief.authorize_url())
     assert "code=" not in answer.headers["location"]
+
+
+# --- F16: hanging up in the middle of a form ------------------------------------------------------------------------
+
+
+async def test_f16_a_client_that_hangs_up_in_its_form_is_no_error_of_ours(
+    door: Door, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A stranger's disconnect is logged as our failure (request_failed, and uvicorn's `Exception in ASGI application`)."""
+    async with Wire(door.url) as wire:
+        await wire.send(
+            head(wire.host, "Content-Type: application/x-www-form-urlencoded", "Content-Length: 100", path="/token")
+        )
+        await asyncio.sleep(0.2)
+    await asyncio.sleep(0.5)
+    assert not [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+
+
+# --- F17: two requests a second against every new client named by a URL ---------------------------------------------
+
+
+async def test_f17_a_stranger_does_not_use_up_every_new_documents_chances() -> None:
+    """IN_ALL is one budget for the world: 120 URLs of made-up hosts a minute, and no new client gets its page."""
+    from vestibule.authorization_server.client_documents import ClientDocuments
+    from vestibule.errors import FetchError
+    from vestibule.testing.clock import FrozenClock
+
+    asked: list[str] = []
+
+    class Fetcher:
+        async def fetch(self, url: str, *, cap: int) -> object:
+            asked.append(url)
+            raise FetchError("no such host")
+
+    documents = ClientDocuments(Fetcher(), FrozenClock())  # type: ignore[arg-type]
+    for number in range(120):
+        with pytest.raises(FetchError):
+            await documents.get(f"https://h{number}.attacker.example/c.json")
+    with pytest.raises(FetchError):
+        await documents.get("https://honest.example/client.json")
+    assert asked[-1] == "https://honest.example/client.json", "it was not even asked for"
