@@ -25,6 +25,8 @@ from vestibule.gateway.checks import (
     check_version,
 )
 from vestibule.gateway.exchange import Exchange
+from vestibule.gateway.framing import Framing
+from vestibule.gateway.request import ProxiedRequest
 from vestibule.model import Era, Principal
 
 if TYPE_CHECKING:
@@ -208,11 +210,12 @@ class Lane(HttpToolsProtocol):
         self._exchange = exchange = Exchange(
             self,
             route,
-            method=method,
-            query=query,
-            headers=self.headers,
-            length=length,
-            chunked=b"transfer-encoding" in single,
+            ProxiedRequest(
+                method=method,
+                query=query,
+                headers=self.headers,
+                received=Framing(length, chunked=b"transfer-encoding" in single),
+            ),
             era=Era.of(
                 single[b"mcp-protocol-version"].decode("latin-1") if b"mcp-protocol-version" in single else None
             ),
@@ -255,7 +258,7 @@ class Lane(HttpToolsProtocol):
         route = exchange.route
         route.permission.check(principal, route.resource)
         if session is not None:
-            exchange.bind_session(route.sessions.unbind(session, principal, route.resource))
+            exchange.request.session = route.sessions.unbind(session, principal, route.resource)
         if self.expect_100_continue:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         exchange.admitted(principal)
