@@ -165,10 +165,10 @@ async def test_an_answer_that_began_early_is_not_cut_off_when_its_request_is_who
 
     async def early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nearly")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nearly")
         await reader.readuntil(b"the end")
         writer.write(b", late")
-        await asyncio.sleep(1)
+        await reader.read()
         writer.close()
 
     port = upstream.port
@@ -179,6 +179,6 @@ async def test_an_answer_that_began_early_is_not_cut_off_when_its_request_is_who
         await wire.send(head(wire.host, "Content-Length: 100007", token=token) + b"x" * 100_000)
         await wire.until(b"early")
         await wire.send(b"the end")
-        await wire.until(b", lat")
+        await wire.until(b", late")
         (exchange,) = door.house.gateway.exchanges
         assert exchange.deadline == 0
