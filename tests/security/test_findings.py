@@ -8,8 +8,7 @@ import pytest
 
 from tests.support.house import Door, Flow, open_door
 from tests.support.wire import Wire, head
-from vestibule.gateway.headers import passes_to_upstream
-from vestibule.testing.recording_upstream import Exchange, RecordingUpstream, json_answer
+from vestibule.testing.recording_upstream import Exchange, RecordingUpstream
 
 BODY = b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
 
@@ -21,20 +20,6 @@ BODY = b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
 
 
 # --- F3: the session's header by its other name ---------------------------------------------------------------------
-
-
-async def test_f3_a_session_id_does_not_pass_unbound_under_another_spelling(
-    door: Door, upstream: RecordingUpstream
-) -> None:
-    """WSGI, CGI and PHP fold `_` into `-`: `Mcp_Session_Id: <somebody's id>` reaches them as the session header."""
-    token = (await door.sign_in()).access_token
-    async with Wire(door.url) as wire:
-        await wire.send(
-            head(wire.host, "Mcp_Session_Id: victims-session", f"Content-Length: {len(BODY)}", token=token) + BODY
-        )
-        await wire.rest(0.5)
-    folded = [name.replace("_", "-") for request in upstream.requests for name in request.names()]
-    assert "mcp-session-id" not in folded
 
 
 # --- F4: a revocation between the request and its answer ------------------------------------------------------------
@@ -103,73 +88,7 @@ async def test_f5_an_empty_line_between_requests_does_not_stop_the_idle_clock(do
 # --- F7: what an answer may tell caches and browsers ----------------------------------------------------------------
 
 
-async def test_f7_an_upstream_that_knows_no_sign_in_cannot_make_answers_cacheable(
-    door: Door, upstream: RecordingUpstream
-) -> None:
-    """RFC 9111 §3.5: `public` lets a shared cache give an authorised answer to everybody."""
-    token = (await door.sign_in()).access_token
-    upstream.answer = json_answer({"private": True}, headers=("Cache-Control: public, max-age=3600",))
-    answer = await door.call(token, method="GET")
-    assert "public" not in answer.headers["cache-control"]
-
-
-async def test_f7_a_page_of_an_open_upstream_does_not_run_on_our_origin(
-    tmp_path: Path, upstream: RecordingUpstream
-) -> None:
-    """An anonymous upstream's HTML shares the consent page's origin: its script could click Allow."""
-
-    async def page(exchange: Exchange) -> None:
-        await exchange.send(
-            b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 26\r\n\r\n<script>alert(1)</script>\n"
-        )
-
-    upstream.answer = page
-    upstreams = [{"name": "open", "url": upstream.url, "access": "anonymous"}]
-    async with open_door(tmp_path, upstream.url, upstreams=upstreams) as door:
-        answer = await door.http.get(door.mcp, headers={"Accept": "text/html"})
-    policy = answer.headers.get("content-security-policy", "")
-    assert answer.status_code != 200 or "sandbox" in policy or "text/html" not in answer.headers["content-type"]
-
-
 # --- F8: identity headers that are not on the list ------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "x-authorization",
-        "x-webauth-user",
-        "x-consumer-username",
-        "x-consumer-id",
-        "x-credential-identifier",
-        "x-anonymous-consumer",
-        "x-ssl-client-s-dn",
-        "x-ssl-client-cert",
-        "ssl-client-verify",
-        "x-client-cert",
-        "client-cert",
-        "oidc-claim-sub",
-        "OIDC_CLAIM_email",
-        "SM_USER",
-        "iv-user",
-        "private-token",
-        "x-gitlab-token",
-        "x-vault-token",
-        "x-envoy-original-path",
-        "x-token",
-        "x-auth",
-        "x-session-token",
-        "x-remote",
-        "remote_addr",
-        "x-login",
-        "x-account-id",
-        "x-original-forwarded-for",
-        "x-credential-username",
-        "authorization_",
-    ],
-)
-def test_f8_headers_that_stand_for_an_identity_end_at_the_gateway(name: str) -> None:
-    assert not passes_to_upstream(name.lower().encode())
 
 
 # --- F9: registrations ----------------------------------------------------------------------------------------------
