@@ -19,6 +19,7 @@ from vestibule.errors import (
     BadRequest,
     BodyTooLarge,
     Refusal,
+    TokenRevoked,
     UpstreamCredentialFailed,
     UpstreamTimeout,
     UpstreamUnavailable,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 MAX_DISCARDED = 64 * 1024 * 1024
 DISCARD_SECONDS = 300.0
+REVOKED_GRACE = 30.0  # what was asked before a revocation may be answered for so long, but not by a stream
 EXPIRY_GRACE = 30.0  # a stream ends this long after its token; a refresh in time opens the next one before
 
 
@@ -55,6 +57,7 @@ class Exchange:
     __slots__ = (
         "_answer",
         "_discarded",
+        "_is_revoked",
         "_upstream",
         "deadline",
         "era",
@@ -91,6 +94,7 @@ class Exchange:
         self.deadline = 0.0  # on the loop's clock; 0: none
         self._answer: ProxiedAnswer | None = None
         self._discarded = 0
+        self._is_revoked = False
         self._upstream: UpstreamConnection | None = None
 
     @property
@@ -206,7 +210,7 @@ class Exchange:
         """The whole request is on its way: now it is the upstream's turn, unless it has begun already."""
         if self._upstream is not None:
             self._upstream.request_sent = True
-        if self.state is State.WAITING:
+        if self.state is State.WAITING and not self._is_revoked:
             self.deadline = self.lane.loop.time() + self.route.first_byte_seconds
 
     # --- from the upstream ------------------------------------------------------------------------------------------
@@ -227,19 +231,22 @@ class Exchange:
         if 300 <= status < 400:
             self.fail(self._unavailable(f"upstream answered {status}: redirects are not followed"))
             return
-        self._begin_answer(
-            ProxiedAnswer(
-                status,
-                headers,
-                length,
-                date_line=self.lane.date_line(),
-                bind_session=lambda value: self.route.sessions.bind(value, self.principal, self.route.resource),
-            )
+        answer = ProxiedAnswer(
+            status,
+            headers,
+            length,
+            date_line=self.lane.date_line(),
+            bind_session=lambda value: self.route.sessions.bind(value, self.principal, self.route.resource),
         )
+        if answer.is_stream and self._is_revoked:
+            self.fail(_revoked())
+            return
+        self._begin_answer(answer)
 
     def _begin_answer(self, answer: ProxiedAnswer) -> None:
         self.state = State.ANSWERING
-        self.deadline = 0.0
+        if not self._is_revoked:
+            self.deadline = 0.0
         self.last_activity = self.lane.loop.time()
         self._answer = answer
         if answer.is_stream:
@@ -321,13 +328,32 @@ class Exchange:
             keep_alive=self.keep_alive,
         )
 
-    def end_stream(self) -> None:
-        """A clean end of a stream whose token has ended, or whose server shuts down."""
-        if self.state is not State.ANSWERING:
+    def revoke(self, now: float) -> None:
+        """The token has been revoked while the exchange was under way.
+
+        What has not left does not leave; a stream ends, or does not begin; one document may still be answered, soon.
+        """
+        if self.state < State.WAITING:
+            self.fail(_revoked())
+        elif self.state is State.ANSWERING and self.is_stream:
+            self.stop()
+        elif self.state in (State.WAITING, State.ANSWERING):
+            self._is_revoked = True
+            self.deadline = min(self.deadline or now + REVOKED_GRACE, now + REVOKED_GRACE)
+
+    def stop(self) -> None:
+        """The answer ends here, because its token has ended or the server shuts down.
+
+        A stream has an end between any two events. A document has not: broken off, it must not look whole.
+        """
+        if self.state is not State.ANSWERING or self._answer is None:
             return
-        if self._answer is not None:
-            self._answer.finish()
-            self.upstream_flush()
+        if not self.is_stream:
+            self._end()
+            self.lane.abort()
+            return
+        self._answer.finish()
+        self.upstream_flush()
         self._end()
         self.lane.close_soon()
 
@@ -355,8 +381,10 @@ class Exchange:
             self.lane.write(COMMENT)
 
     def _out_of_time(self) -> None:
-        if self.is_stream and self.state is State.ANSWERING:
-            self.end_stream()
+        if self.state is State.ANSWERING:
+            self.stop()
+        elif self.state is State.WAITING and self._is_revoked:
+            self.fail(_revoked())
         elif self.state is State.WAITING:
             self.fail(
                 UpstreamTimeout(
@@ -385,3 +413,7 @@ class Exchange:
             self.lane.exchange_done(keep_alive=self.keep_alive and self.request.is_whole)
         else:
             self.lane.exchange_gone(self)
+
+
+def _revoked() -> TokenRevoked:
+    return TokenRevoked("The access token was revoked while this request was under way.", action="Sign in again.")

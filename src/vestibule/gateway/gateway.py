@@ -117,7 +117,7 @@ class Gateway:
             )
             for resource in resources
         }
-        doorkeeper.on_revoked(self._end_streams)
+        doorkeeper.on_revoked(self._end_revoked)
 
     def protocol_class(self) -> type[Lane]:
         """For `uvicorn.Config(http=…)`."""
@@ -131,7 +131,7 @@ class Gateway:
         if self._ticker is not None:
             self._ticker.cancel()
         for exchange in list(self.exchanges):
-            exchange.end_stream()
+            exchange.stop()
         for pool in self.pools.values():
             pool.close()
 
@@ -193,10 +193,12 @@ class Gateway:
         self.exchanges.discard(exchange)
         self.streams.discard(exchange)
 
-    def _end_streams(self, unwelcome: Callable[[Principal], bool]) -> None:
-        for exchange in list(self.streams):
+    def _end_revoked(self, unwelcome: Callable[[Principal], bool]) -> None:
+        """All exchanges are told, not only streams: what is no stream yet may be one when its answer comes."""
+        now = asyncio.get_running_loop().time()
+        for exchange in list(self.exchanges):
             if exchange.principal is not None and unwelcome(exchange.principal):
-                exchange.end_stream()
+                exchange.revoke(now)
 
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()

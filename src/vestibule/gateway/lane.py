@@ -114,7 +114,7 @@ class Lane(HttpToolsProtocol):
         if self._exchange is None:
             super().shutdown()
         elif self._exchange.is_stream:
-            self._exchange.end_stream()
+            self._exchange.stop()
 
     # --- the parser's callbacks -------------------------------------------------------------------------------------
 
