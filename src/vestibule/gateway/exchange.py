@@ -16,7 +16,6 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from vestibule.errors import (
-    BadRequest,
     BodyTooLarge,
     Refusal,
     TokenRevoked,
@@ -111,7 +110,6 @@ class Exchange:
 
     def body(self, data: bytes) -> None:
         request = self.request
-        self.last_activity = self.lane.loop.time()
         now = request.add(data)
         if request.size > self.route.limits.max_body:
             self.fail(BodyTooLarge(f"The body is longer than {self.route.limits.max_body} bytes."))
@@ -185,10 +183,12 @@ class Exchange:
             return
         self._upstream = connection
         connection.exchange = self
+        if self.lane.is_unread:
+            connection.transport.pause_reading()
         self.state = State.WAITING
-        self._pass_on(self.request.leave(self.route, injected))
         if self.request.is_whole:
             self._sent()
+        self._pass_on(self.request.leave(self.route, injected))
 
     async def _fetch_credential(self, connection: UpstreamConnection) -> None:
         try:
@@ -298,10 +298,15 @@ class Exchange:
             self.fail(self._unavailable(reason))
 
     def upstream_paused(self) -> None:
+        """An upstream that does not read a body has as long as one that does not answer."""
         self.lane.pause_client()
+        if self.state is State.WAITING and not self.request.is_whole and not self._is_revoked:
+            self.deadline = self.lane.loop.time() + self.route.first_byte_seconds
 
     def upstream_resumed(self) -> None:
         self.lane.resume_client()
+        if self.state is State.WAITING and not self.request.is_whole and not self._is_revoked:
+            self.deadline = 0.0
 
     # --- ends -------------------------------------------------------------------------------------------------------
 
@@ -366,18 +371,11 @@ class Exchange:
                 self._out_of_time()
             elif self.is_stream:
                 self._keep_alive_comment(now)
-        elif self._awaits_body() and now - self.last_activity > self.route.limits.body_seconds:
-            self.fail(BadRequest("The rest of the request did not come.", action="Send it without pauses."))
-
-    def _awaits_body(self) -> bool:
-        if self.request.is_whole or self.lane.client_is_paused:
-            return False
-        return self.request.has_left or self.state in (State.ADMITTING, State.COLLECTING)
 
     def _keep_alive_comment(self, now: float) -> None:
         quiet = now - max(self.last_activity, self.lane.last_write)
         is_between = self._answer is not None and self._answer.is_between_events
-        if quiet >= self.route.limits.keep_alive_seconds and is_between:
+        if quiet >= self.route.limits.keep_alive_seconds and is_between and not self.lane.is_unread:
             self.lane.write(COMMENT)
 
     def _out_of_time(self) -> None:

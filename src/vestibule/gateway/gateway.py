@@ -27,8 +27,10 @@ class GatewayLimits:
     max_body: int = 10 * 1024 * 1024
     max_swallowed: int = 64 * 1024  # of a refused request's body, to keep its connection
     head_seconds: float = 10.0
-    body_seconds: float = 30.0  # without progress
+    body_seconds: float = 30.0  # of silence in a body
+    body_bytes_per_second: int = 500  # slower than that, the silence adds up
     idle_seconds: float = 75.0  # between requests
+    unread_seconds: float = 60.0  # an answer waits, and nothing of it is taken
     keep_alive_seconds: float = 25.0  # of silence on a stream, before a comment
 
 
@@ -213,7 +215,7 @@ class Gateway:
         for exchange in list(self.exchanges):
             exchange.tick(now)
         for lane in list(self.lanes):
-            lane.tick(now, head_seconds=self.limits.head_seconds, idle_seconds=self.limits.idle_seconds)
+            lane.tick(now)
 
     def snapshot(self) -> Mapping[str, Any]:
         """For readiness and metrics."""
