@@ -81,6 +81,23 @@ async def test_small_chunks_without_extensions_pass(door: Door, upstream: Record
     assert upstream.requests[0].body == b"x" * 50_000
 
 
+async def test_a_packet_that_ends_one_request_and_begins_another_weighs_on_neither(
+    door: Door, upstream: RecordingUpstream
+) -> None:
+    token = (await door.sign_in()).access_token
+    async with Wire(door.url) as wire:
+        await wire.send(head(wire.host, "Content-Length: 60000"))
+        assert (await wire.until(b"\r\n")).startswith(b"HTTP/1.1 401")
+        await wire.send(b"x" * 30_000)
+        await asyncio.sleep(0.1)
+        begun = head(wire.host, f"Content-Length: {len(BODY)}", token=token) + BODY
+        await wire.send(b"x" * 30_000 + begun[:-1])
+        await asyncio.sleep(0.1)
+        await wire.send(begun[-1:])
+        await wire.until(b"HTTP/1.1 200")
+    assert len(upstream.requests) == 1
+
+
 async def test_a_header_line_that_never_ends_is_not_kept(door: Door) -> None:
     async with Wire(door.url) as wire:
         await wire.send(b"GET /mcp HTTP/1.1\r\nX: ")

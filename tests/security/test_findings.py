@@ -9,7 +9,6 @@ import pytest
 from tests.support.house import Door, Flow, open_door
 from vestibule.testing.recording_upstream import RecordingUpstream
 
-
 # --- F9: registrations ----------------------------------------------------------------------------------------------
 
 

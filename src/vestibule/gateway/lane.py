@@ -30,14 +30,13 @@ from vestibule.gateway.exchange import Exchange
 from vestibule.gateway.framing import Framing
 from vestibule.gateway.patience import Patience, Turn
 from vestibule.gateway.request import ProxiedRequest
+from vestibule.gateway.weight import MAX_URL, Weight
 from vestibule.model import Era, Principal
 
 if TYPE_CHECKING:
     from vestibule.gateway.gateway import Gateway, Route
 
 LINGER = 1.0  # seconds to let a client read an answer that came before it had finished speaking
-MAX_URL = 8 * 1024
-CHUNK_OVERHEAD = 16  # bytes around a chunk that nobody minds: its size, two line breaks, no extension
 
 
 class _StopReading(Exception):
@@ -80,11 +79,7 @@ class Lane(HttpToolsProtocol):
         self._swallowing = False
         self._head_done = False
         self._body_over = True
-        self._head_size = 0
-        self._lines = 0
-        self._body_size = 0
-        self._overhead = 0
-        self._chunks = 0
+        self._weight = Weight(self.gateway.limits)
         self._holds: set[Hold] = set()
         self._patience = Patience(self.gateway.limits, self.loop.time())
         self.is_closing_soon = False
@@ -112,7 +107,7 @@ class Lane(HttpToolsProtocol):
 
     def _feed(self, data: memoryview) -> int:
         """How much of it has been understood; all of it, unless something stands behind a declined upgrade."""
-        goes_on, body_before = not self._body_over, self._body_size
+        weight, body_before, goes_on = self._weight, self._weight.body, not self._body_over
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserCallbackError as error:
@@ -125,15 +120,11 @@ class Lane(HttpToolsProtocol):
             return int(upgrade.args[0])
         except httptools.HttpParserError:
             self._refuse_connection(BadRequest("The request is not well-formed HTTP/1.1."))
-        if goes_on and not self._body_over:
-            self._overhead += len(data) - (self._body_size - body_before)
-            self._check_overhead()
+        if goes_on and not self._body_over and weight is self._weight:
+            light = weight.add_packet(len(data), body=weight.body - body_before)
+            if not light and not self._deaf:
+                self._refuse_connection(BadRequest("The request has too much around its body."), status=431)
         return len(data)
-
-    def _check_overhead(self) -> None:
-        """The parser keeps a line until it ends, and tells of no chunk extension: neither would have a limit."""
-        if self._overhead > self.gateway.limits.max_head + MAX_URL + self._chunks * CHUNK_OVERHEAD and not self._deaf:
-            self._refuse_connection(BadRequest("The request has too much around its body."), status=431)
 
     def eof_received(self) -> None:
         return None
@@ -171,11 +162,7 @@ class Lane(HttpToolsProtocol):
         self._is_ours = False
         self._head_done = False
         self._body_over = False
-        self._head_size = 0
-        self._lines = 0
-        self._body_size = 0
-        self._overhead = 0
-        self._chunks = 0
+        self._weight = Weight(self.gateway.limits)
 
     def on_url(self, url: bytes) -> None:
         self.url += url
@@ -184,10 +171,7 @@ class Lane(HttpToolsProtocol):
             raise _StopReading
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._head_size += len(name) + len(value) + 4
-        self._lines += 1
-        limits = self.gateway.limits
-        if self._head_size > limits.max_head or self._lines > limits.max_headers:
+        if not self._weight.add_line(name, value):
             self._refuse_connection(BadRequest("The head of the request is too large."), status=431)
             raise _StopReading
         if self._head_done:
@@ -215,14 +199,14 @@ class Lane(HttpToolsProtocol):
         self._begin(route, query)
 
     def on_chunk_header(self) -> None:
-        self._chunks += 1
+        self._weight.chunks += 1
 
     def on_body(self, body: bytes) -> None:
-        self._body_size += len(body)
+        self._weight.body += len(body)
         self._patience.came(len(body), self.loop.time())
         if not self._is_ours:
             super().on_body(body)
-            if self.cycle.response_complete and self._body_size > self.gateway.limits.max_swallowed:
+            if self.cycle.response_complete and self._weight.body > self.gateway.limits.max_swallowed:
                 self.close_soon(linger=True)
         elif self._exchange is not None and not self._swallowing:
             self._exchange.body(body)
