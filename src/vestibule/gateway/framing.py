@@ -1,15 +1,14 @@
 """How a body says where it ends (RFC 9112 §6).
 
-A request and its answer have a framing each, made with their head and frozen. Were there one for both, an answer that
-comes before the request is whole would decide how the rest of that request is written, and the upstream would read the
-caller's bytes as a request of ours.
+A request and its answer have a framing each, made with their head and not changed after. Were there one for both, an
+answer that comes before the request is whole would decide how the rest of that request is written, and the upstream
+would read the caller's bytes as a request of ours.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Framing:
+class Framing(NamedTuple):
     """`length` in bytes; with neither that nor chunks there is no body."""
 
     length: int | None

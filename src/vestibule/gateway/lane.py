@@ -101,13 +101,21 @@ class Lane(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
+        weight = self._weight
+        number, body_before = weight.requests, weight.body
         rest = memoryview(data)
         while rest and not self._deaf:
             rest = rest[self._feed(rest) :]
+        if self._deaf:
+            return
+        turn = self._turn()
+        if turn is not self._patience.turn or number != weight.requests:
+            self._patience.begin(turn, self.loop.time())
+        elif not self._body_over:
+            self._came(len(data), weight.body - body_before)
 
     def _feed(self, data: memoryview) -> int:
         """How much of it has been understood; all of it, unless something stands behind a declined upgrade."""
-        weight, body_before, goes_on = self._weight, self._weight.body, not self._body_over
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserCallbackError as error:
@@ -120,11 +128,13 @@ class Lane(HttpToolsProtocol):
             return int(upgrade.args[0])
         except httptools.HttpParserError:
             self._refuse_connection(BadRequest("The request is not well-formed HTTP/1.1."))
-        if goes_on and not self._body_over and weight is self._weight:
-            light = weight.add_packet(len(data), body=weight.body - body_before)
-            if not light and not self._deaf:
-                self._refuse_connection(BadRequest("The request has too much around its body."), status=431)
         return len(data)
+
+    def _came(self, size: int, body: int) -> None:
+        """A packet from the middle of a request."""
+        self._patience.came(body, self.loop.time())
+        if not self._weight.add_packet(size, body=body):
+            self._refuse_connection(BadRequest("The request has too much around its body."), status=431)
 
     def eof_received(self) -> None:
         return None
@@ -155,14 +165,13 @@ class Lane(HttpToolsProtocol):
         # that they cost a client, and a client that reads as it should is never here.
         if self._in_flight() or self.is_unread:
             self._stop_reading()
-        self._patience.begin(Turn.HEAD, self.loop.time())
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
         self._is_ours = False
         self._head_done = False
         self._body_over = False
-        self._weight = Weight(self.gateway.limits)
+        self._weight.begin()
 
     def on_url(self, url: bytes) -> None:
         self.url += url
@@ -185,7 +194,6 @@ class Lane(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._check_framing()
         self._head_done = True
-        self._patience.begin(Turn.BODY, self.loop.time())
         path, _, query = self.url.partition(b"?")
         route = self.gateway.routes.get(path)
         if route is None:
@@ -203,7 +211,6 @@ class Lane(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._weight.body += len(body)
-        self._patience.came(len(body), self.loop.time())
         if not self._is_ours:
             super().on_body(body)
             if self.cycle.response_complete and self._weight.body > self.gateway.limits.max_swallowed:
@@ -213,7 +220,6 @@ class Lane(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._body_over = True
-        self._patience.begin(Turn.OURS, self.loop.time())
         if not self._is_ours:
             super().on_message_complete()
         elif self._swallowing:
@@ -222,8 +228,6 @@ class Lane(HttpToolsProtocol):
                 self.close_soon()
         elif self._exchange is not None:
             self._exchange.body_complete()
-        if not self._in_flight():
-            self._patience.begin(Turn.REQUEST, self.loop.time())
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -428,6 +432,11 @@ class Lane(HttpToolsProtocol):
             or self._swallowing
             or (self.cycle is not None and not self.cycle.response_complete)
         )
+
+    def _turn(self) -> Turn:
+        if not self._body_over:
+            return Turn.BODY if self._head_done else Turn.HEAD
+        return Turn.OURS if self._in_flight() else Turn.REQUEST
 
     def _answered(self) -> None:
         """It is the client's turn: with the rest of its body, if there is one, or with another request."""

@@ -42,6 +42,8 @@ class Patience:
 
     def came(self, size: int, now: float) -> None:
         """So many bytes of a body. A byte a minute must not keep a connection for the years that ten megabytes take."""
+        if self.turn is not Turn.BODY:
+            return
         earned = self._over_at + size / self._limits.body_bytes_per_second
         self._over_at = min(earned, now + self._limits.body_seconds)
 
