@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from vestibule.gateway.framing import NO_BODY, Framing
+from vestibule.gateway.framing import CHUNKED, NO_BODY, Framing
 from vestibule.gateway.headers import Header
 from vestibule.gateway.heads import answer_head
 
@@ -28,9 +28,9 @@ class ProxiedAnswer:
         if status in (204, 304):
             self._framing = NO_BODY
         elif head.is_stream or length is None:
-            self._framing = Framing(None, chunked=True)
+            self._framing = CHUNKED
         else:
-            self._framing = Framing(length, chunked=False)
+            self._framing = Framing(length, False)
         self._parts = head.parts
         self._parts.append(self._framing.line())
         self._tail = b""

@@ -152,7 +152,7 @@ class Exchange:
 
     def _advance(self) -> None:
         """Send, as soon as the body is whole or too long to wait for."""
-        if not self.request.may_leave:
+        if not (self.request.is_whole or self.request.is_long):
             return
         connection = self.route.pool.take()
         if connection is not None:

@@ -28,3 +28,4 @@ class Framing(NamedTuple):
 
 
 NO_BODY = Framing(None, chunked=False)
+CHUNKED = Framing(None, chunked=True)

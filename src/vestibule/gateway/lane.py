@@ -103,9 +103,9 @@ class Lane(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         weight = self._weight
         number, body_before = weight.requests, weight.body
-        rest = memoryview(data)
-        while rest and not self._deaf:
-            rest = rest[self._feed(rest) :]
+        used = 0 if self._deaf else self._feed(data)
+        while used < len(data) and not self._deaf:
+            used += self._feed(memoryview(data)[used:])
         if self._deaf:
             return
         turn = self._turn()
@@ -114,7 +114,7 @@ class Lane(HttpToolsProtocol):
         elif not self._body_over:
             self._came(len(data), weight.body - body_before)
 
-    def _feed(self, data: memoryview) -> int:
+    def _feed(self, data: bytes | memoryview) -> int:
         """How much of it has been understood; all of it, unless something stands behind a declined upgrade."""
         try:
             self.parser.feed_data(data)
@@ -180,7 +180,10 @@ class Lane(HttpToolsProtocol):
             raise _StopReading
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._weight.add_line(name, value):
+        weight = self._weight
+        weight.head += len(name) + len(value) + 4
+        weight.lines += 1
+        if weight.head > weight.max_head or weight.lines > weight.max_lines:
             self._refuse_connection(BadRequest("The head of the request is too large."), status=431)
             raise _StopReading
         if self._head_done:
@@ -235,6 +238,7 @@ class Lane(HttpToolsProtocol):
 
     def _check_framing(self) -> None:
         """What llhttp leaves open, for every request on this port, ours or the application's."""
+        names = [name for name, _ in self.headers]
         codings = [value for name, value in self.headers if name == b"transfer-encoding"]
         if codings and (codings != [b"chunked"] or self.parser.get_http_version() != "1.1"):
             self._refuse_connection(BadRequest("The only transfer coding here is chunked."), status=501)
@@ -242,7 +246,7 @@ class Lane(HttpToolsProtocol):
         if not self.url.startswith(b"/") or b"#" in self.url:
             self._refuse_connection(BadRequest("The request target is not a path of this server."))
             raise _StopReading
-        if sum(1 for name, _ in self.headers if name == b"host") != 1:
+        if names.count(b"host") != 1:
             self._refuse_connection(BadRequest("A request has exactly one Host header."))
             raise _StopReading
         if self.parser.should_upgrade():
@@ -260,12 +264,7 @@ class Lane(HttpToolsProtocol):
         self._exchange = exchange = Exchange(
             self,
             route,
-            ProxiedRequest(
-                method=method,
-                query=query,
-                headers=self.headers,
-                received=Framing(length, chunked=b"transfer-encoding" in single),
-            ),
+            ProxiedRequest(method, query, self.headers, Framing(length, b"transfer-encoding" in single)),
             era=Era.of(
                 single[b"mcp-protocol-version"].decode("latin-1") if b"mcp-protocol-version" in single else None
             ),

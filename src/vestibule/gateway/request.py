@@ -32,7 +32,7 @@ class ProxiedRequest:
         "size",
     )
 
-    def __init__(self, *, method: bytes, query: bytes, headers: Sequence[Header], received: Framing) -> None:
+    def __init__(self, method: bytes, query: bytes, headers: Sequence[Header], received: Framing) -> None:
         self.method = method
         self.session: bytes | None = None  # what the upstream knows the client's session as
         self.is_whole = received.length is None and not received.chunked
@@ -45,12 +45,8 @@ class ProxiedRequest:
         self._pieces: list[bytes] = []
 
     @property
-    def may_leave(self) -> bool:
-        """Whether the body is whole, or too long to wait for."""
-        return self.is_whole or self.is_long
-
-    @property
     def is_long(self) -> bool:
+        """Whether the body is, or will be, too long to wait for."""
         return self.size > SMALL_BODY or (self._received.length or 0) > SMALL_BODY
 
     def add(self, data: bytes) -> bytes:

@@ -15,28 +15,25 @@ AROUND_A_CHUNK = 16  # bytes: its size, two line breaks, no extension
 
 
 class Weight:
-    """Of one request after the other on a connection. Everything in bytes."""
+    """Of one request after the other on a connection, in bytes and in numbers.
 
-    __slots__ = ("_around", "_line_count", "_lines", "_max_head", "_max_lines", "body", "chunks", "requests")
+    `head` and `lines` (trailers are lines as well) are counted by who parses them, ten times a request.
+    """
+
+    __slots__ = ("_around", "body", "chunks", "head", "lines", "max_head", "max_lines", "requests")
 
     def __init__(self, limits: "GatewayLimits") -> None:
         self.requests = 0
-        self._max_head = limits.max_head
-        self._max_lines = limits.max_headers
+        self.max_head = limits.max_head
+        self.max_lines = limits.max_headers
         self.begin()
 
     def begin(self) -> None:
         """Another request."""
         self.requests += 1
-        self.body = self.chunks = self._lines = self._line_count = self._around = 0
-
-    def add_line(self, name: bytes, value: bytes) -> bool:
-        """A header or a trailer. False: one too many, or too much in all."""
-        self._lines += len(name) + len(value) + 4
-        self._line_count += 1
-        return self._lines <= self._max_head and self._line_count <= self._max_lines
+        self.body = self.chunks = self.head = self.lines = self._around = 0
 
     def add_packet(self, size: int, *, body: int) -> bool:
         """A packet that neither began nor ended the request, and how much of it was body. False: too much was not."""
         self._around += size - body
-        return self._around <= self._max_head + MAX_URL + self.chunks * AROUND_A_CHUNK
+        return self._around <= self.max_head + MAX_URL + self.chunks * AROUND_A_CHUNK
