@@ -86,3 +86,99 @@ async def test_many_clients_at_once_get_their_own_answers(door: Door, upstream: 
     bodies = [b"%d" % number * (number % 50 + 1) for number in range(200)]
     answers = await asyncio.gather(*[door.call(token, content=body) for body in bodies])
     assert [answer.content for answer in answers] == bodies
+
+
+async def test_a_chunked_body_keeps_its_chunks_after_an_early_answer(door: Door, upstream: RecordingUpstream) -> None:
+    """Were the answer's framing used for the rest of the request, a chunk of it would be a request to the upstream."""
+    token = (await door.sign_in()).access_token
+    seen = bytearray()
+    answered, arrived = asyncio.Event(), asyncio.Event()
+
+    async def early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.extend(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
+        answered.set()
+        while data := await reader.read(1 << 16):
+            seen.extend(data)
+            if b"/admin" in seen:
+                arrived.set()
+                break
+        writer.close()
+
+    port = upstream.port
+    assert upstream._server is not None
+    upstream._server.close()
+    server = await asyncio.start_server(early, "127.0.0.1", port, reuse_address=True)
+    smuggled = (
+        b"0\r\n\r\nPOST /admin/users HTTP/1.1\r\nHost: internal\r\nX-Forwarded-User: root\r\nContent-Length: 0\r\n\r\n"
+    )
+    async with server, Wire(door.url) as wire:
+        big = b"a" * 70_000
+        await wire.send(head(wire.host, "Transfer-Encoding: chunked", token=token) + b"%x\r\n%b\r\n" % (len(big), big))
+        await answered.wait()
+        await wire.until(b"{")  # the head of the answer has come through
+        await wire.send(b"%x\r\n%b\r\n" % (len(smuggled), smuggled))
+        async with asyncio.timeout(3):
+            await arrived.wait()
+    after = bytes(seen[seen.index(big) + len(big) :])
+    assert after.startswith(b"\r\n%x\r\n0\r\n\r\nPOST /admin" % len(smuggled)), after
+
+
+async def test_a_body_of_known_length_is_not_chunked_after_an_early_answer(
+    door: Door, upstream: RecordingUpstream
+) -> None:
+    """The other way round: chunk sizes would be written into a body that has a Content-Length."""
+    token = (await door.sign_in()).access_token
+    seen = bytearray()
+    answered, arrived = asyncio.Event(), asyncio.Event()
+
+    async def early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.extend(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n")
+        answered.set()
+        while data := await reader.read(1 << 16):
+            seen.extend(data)
+            if b"bbbb" in seen:
+                arrived.set()
+                break
+        writer.close()
+
+    port = upstream.port
+    assert upstream._server is not None
+    upstream._server.close()
+    server = await asyncio.start_server(early, "127.0.0.1", port, reuse_address=True)
+    async with server, Wire(door.url) as wire:
+        await wire.send(head(wire.host, "Content-Length: 70004", token=token) + b"a" * 70_000)
+        await answered.wait()
+        await wire.until(b"{")
+        await wire.send(b"bbbb")
+        async with asyncio.timeout(3):
+            await arrived.wait()
+    assert bytes(seen[seen.rindex(b"a") + 1 :]) == b"bbbb"
+
+
+async def test_an_answer_that_began_early_is_not_cut_off_when_its_request_is_whole(
+    door: Door, upstream: RecordingUpstream
+) -> None:
+    """The time for the first byte begins with the end of the request, unless that byte has come already."""
+    token = (await door.sign_in()).access_token
+
+    async def early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nearly")
+        await reader.readuntil(b"the end")
+        writer.write(b", late")
+        await reader.read()
+        writer.close()
+
+    port = upstream.port
+    assert upstream._server is not None
+    upstream._server.close()
+    server = await asyncio.start_server(early, "127.0.0.1", port, limit=1 << 20)
+    async with server, Wire(door.url) as wire:
+        await wire.send(head(wire.host, "Content-Length: 100007", token=token) + b"x" * 100_000)
+        await wire.until(b"early")
+        await wire.send(b"the end")
+        await wire.until(b", late")
+        (exchange,) = door.house.gateway.exchanges
+        assert exchange.deadline == 0

@@ -1,11 +1,20 @@
 """The consent page: it belongs to one browser, its form to the page, its answer to one request."""
 
 import re
+from html import unescape
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 
 from tests.security.vectors import vector
-from tests.support.house import REDIRECT, Door, Flow, hidden_fields, response_parameters
+from tests.support.house import REDIRECT, Door, Flow, hidden_fields, open_door, response_parameters
+from tests.support.wire import Wire
+from vestibule.authorization_server.replies import Browser
+from vestibule.model import Identity
+from vestibule.protocol.pkce import challenge_of
+from vestibule.testing.recording_upstream import RecordingUpstream
 
 
 @pytest.fixture
@@ -229,3 +238,92 @@ async def test_a_page_expires(door: Door, flow: Flow) -> None:
     page = await visitor.ask(flow)
     door.clock.advance(601)
     assert (await visitor.decide(page)).status_code == 400
+
+
+_HTTPS: dict[str, Any] = {
+    "public_url": "https://gw.example.com",
+    "identity_providers": [
+        {
+            "name": "idp",
+            "kind": "oidc",
+            "issuer": "https://idp.example.com",
+            "client_id": "vestibule",
+        }
+    ],
+}
+
+
+async def _raw(door: Door, request: str, body: str = "", cookie: bytes = b"") -> tuple[int, dict[str, list[str]], str]:
+    async with Wire(door.url) as wire:
+        lines = [request, "Host: gw.example.com", "Connection: close"]
+        if body:
+            lines += ["Content-Type: application/x-www-form-urlencoded", f"Content-Length: {len(body)}"]
+        raw = "\r\n".join(lines).encode() + (b"\r\nCookie: " + cookie if cookie else b"") + b"\r\n\r\n" + body.encode()
+        await wire.send(raw)
+        answer = await wire.rest(3)
+    top, _, text = answer.data.partition(b"\r\n\r\n")
+    headers: dict[str, list[str]] = {}
+    for line in top.decode("latin-1").split("\r\n")[1:]:
+        name, _, value = line.partition(": ")
+        headers.setdefault(name.lower(), []).append(value)
+    return answer.status, headers, text.decode("utf-8", "replace")
+
+
+def _cookie(headers: dict[str, list[str]], name: str) -> str:
+    return next(v.partition(";")[0].partition("=")[2] for v in headers["set-cookie"] if v.startswith(f"{name}="))
+
+
+@vector("CONS-003")
+@pytest.mark.parametrize("byte", [b"\xa0", b"\x85"])
+async def test_a_neighbouring_host_cannot_plant_our_cookies_and_consent_for_somebody(
+    vector: str, tmp_path: Path, upstream: RecordingUpstream, byte: bytes
+) -> None:
+    """A cookie named 0xA0 + `__Host-…` has no prefix for a browser, and must have none for us.
+
+    evil.example.com sets it with Domain=example.com; with the consent and CSRF cookies of its own page it then posts
+    that page's form from the victim's browser, where only the victim's session is real.
+    """
+    async with open_door(tmp_path, upstream.url, **_HTTPS) as door:
+        server = door.house.plane.server
+        victim = Identity(issuer="https://idp.example.com", subject="victim", provider="idp", name="Victim")
+        session = (await server.open_session(victim, "default", Browser())).value
+
+        reg = await door.http.post(
+            f"{door.url}/register",
+            headers={"Host": "gw.example.com"},
+            json={"redirect_uris": ["https://attacker.example/cb"], "token_endpoint_auth_method": "none"},
+        )
+        client_id, verifier = reg.json()["client_id"], "v" * 50
+        query = urlencode(
+            {
+                "response_type": "code",
+                "client_id": client_id,
+                "redirect_uri": "https://attacker.example/cb",
+                "code_challenge": challenge_of(verifier),
+                "code_challenge_method": "S256",
+                "resource": "https://gw.example.com/mcp",
+            }
+        )
+        status, headers, _ = await _raw(door, f"GET /authorize?{query} HTTP/1.1")
+        assert status == 302
+        consent = _cookie(headers, "__Host-vestibule_consent")
+        page = urlsplit(headers["location"][0])
+        status, headers, text = await _raw(
+            door, f"GET {page.path}?{page.query} HTTP/1.1", cookie=b"__Host-vestibule_consent=" + consent.encode()
+        )
+        assert status == 200
+        csrf = _cookie(headers, "__Host-vestibule_csrf")
+        fields = {
+            name: unescape(value) for name, value in re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', text)
+        }
+        # From here on it is the victim's browser. Real cookies first, tossed ones after.
+        jar = b"__Host-vestibule_session=%b; %b__Host-vestibule_consent=%b; %b__Host-vestibule_csrf=%b" % (
+            session.encode(),
+            byte,
+            consent.encode(),
+            byte,
+            csrf.encode(),
+        )
+        form = urlencode({"txn": fields["txn"], "csrf": fields["csrf"], "decision": "approve"})
+        status, headers, text = await _raw(door, "POST /consent HTTP/1.1", form, jar)
+    assert status in (400, 403), headers.get("location")

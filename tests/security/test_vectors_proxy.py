@@ -8,7 +8,7 @@ import pytest
 from tests.security.vectors import vector
 from tests.support.house import Door, open_door
 from tests.support.wire import Wire, head
-from vestibule.testing.recording_upstream import RecordingUpstream, json_answer, raw_answer
+from vestibule.testing.recording_upstream import Exchange, RecordingUpstream, json_answer, raw_answer
 
 BODY = b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
 
@@ -211,13 +211,14 @@ async def test_hop_by_hop_headers_end_here_and_ours_cannot_be_removed(
     async with open_door(tmp_path, upstream.url, upstreams=upstreams) as door:
         token = (await door.sign_in()).access_token
         headers = {
-            "Connection": "close, X-Functions-Key, X-Mine, Mcp-Method",
+            "Connection": "close, X-Functions-Key, Accept-Language, Mcp-Method",
             "X-Functions-Key": "from the client",
             "X_Functions_Key": "from the client",
-            "X-Mine": "1",
+            "Mcp-Mine": "1",
+            "Accept-Language": "fr",
             "Keep-Alive": "1",
             "TE": "trailers",
-            "X-Kept": "1",
+            "X-Made-Up": "1",
             "Mcp-Param-Region": "eu",
             "traceparent": "00-0-0-00",
         }
@@ -225,8 +226,8 @@ async def test_hop_by_hop_headers_end_here_and_ours_cannot_be_removed(
     (request,) = upstream.requests
     assert request.header("x-functions-key") == "inner-key-of-the-house"
     assert b"from the client" not in request.head
-    assert not request.names() & {"x-mine", "keep-alive", "te", "connection"}
-    assert request.names() >= {"x-kept", "mcp-param-region", "traceparent", "mcp-method", "mcp-protocol-version"}
+    assert not request.names() & {"accept-language", "x-made-up", "keep-alive", "te", "connection"}
+    assert request.names() >= {"mcp-mine", "mcp-param-region", "traceparent", "mcp-method", "mcp-protocol-version"}
 
 
 @vector("PROXY-004")
@@ -528,3 +529,49 @@ async def test_an_anonymous_upstream_gets_no_token_either(tmp_path: Path, upstre
         assert (await door.call(None)).status_code == 200
         assert (await door.call("somebody's token")).status_code == 200
     assert all("authorization" not in request.names() for request in upstream.requests)
+
+
+@vector("PROXY-005", "PROXY-027")
+async def test_a_session_id_does_not_pass_unbound_under_another_spelling(
+    vector: str, door: Door, upstream: RecordingUpstream
+) -> None:
+    """WSGI, CGI and PHP fold `_` into `-`: `Mcp_Session_Id: <somebody's id>` reaches them as the session header."""
+    token = (await door.sign_in()).access_token
+    async with Wire(door.url) as wire:
+        await wire.send(
+            head(wire.host, "Mcp_Session_Id: victims-session", f"Content-Length: {len(BODY)}", token=token) + BODY
+        )
+        await wire.rest(0.5)
+    folded = [name.replace("_", "-") for request in upstream.requests for name in request.names()]
+    assert "mcp-session-id" not in folded
+
+
+async def test_an_upstream_that_knows_no_sign_in_cannot_make_answers_cacheable(
+    door: Door, upstream: RecordingUpstream
+) -> None:
+    """RFC 9111 §3.5: `public` lets a shared cache give an authorised answer to everybody."""
+    token = (await door.sign_in()).access_token
+    upstream.answer = json_answer(
+        {"private": True}, headers=("Cache-Control: public, max-age=3600", "CDN-Cache-Control: max-age=60")
+    )
+    answer = await door.call(token, method="GET")
+    assert answer.headers["cache-control"] == "no-store"
+    assert "cdn-cache-control" not in answer.headers
+
+
+async def test_a_page_of_an_open_upstream_does_not_run_on_our_origin(
+    tmp_path: Path, upstream: RecordingUpstream
+) -> None:
+    """An anonymous upstream's HTML shares the consent page's origin: its script could click Allow."""
+
+    async def page(exchange: Exchange) -> None:
+        await exchange.send(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 26\r\n\r\n<script>alert(1)</script>\n"
+        )
+
+    upstream.answer = page
+    upstreams = [{"name": "open", "url": upstream.url, "access": "anonymous"}]
+    async with open_door(tmp_path, upstream.url, upstreams=upstreams) as door:
+        answer = await door.http.get(door.mcp, headers={"Accept": "text/html"})
+    assert answer.headers["content-security-policy"] == "sandbox; default-src 'none'"
+    assert answer.headers["x-content-type-options"] == "nosniff"

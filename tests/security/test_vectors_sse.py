@@ -274,3 +274,100 @@ async def test_the_deadline_follows_the_configured_lifetime(
             left = live.deadline - asyncio.get_running_loop().time()
             assert seconds < left <= seconds + 30
         stream.over.set()
+
+
+@vector("SSE-006")
+async def test_a_stream_does_not_begin_after_its_revocation(
+    vector: str, door: Door, upstream: RecordingUpstream
+) -> None:
+    """Streams end within 60 s of a revocation, also those that have not begun when it happens."""
+    signed_in = await door.sign_in()
+    go, begun, late = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def slow(exchange: Exchange) -> None:
+        await go.wait()
+        await exchange.begin_events()
+        await exchange.event("secret-1")
+        begun.set()
+        await late.wait()
+        await exchange.event("secret-2")
+        await asyncio.sleep(5)
+
+    upstream.answer = slow
+    async with Wire(door.url) as wire:
+        await wire.send(head(wire.host, f"Content-Length: {len(BODY)}", token=signed_in.access_token) + BODY)
+        await upstream.arrived.wait()
+        form = {"token": signed_in.refresh_token, "client_id": signed_in.flow.client["client_id"]}
+        assert (await door.http.post(f"{door.url}/revoke", data=form)).status_code == 200
+        assert (await door.call(signed_in.access_token)).status_code == 401
+        go.set()
+        await begun.wait()
+        await asyncio.sleep(0.2)
+        door.house.gateway.tick(asyncio.get_running_loop().time() + 90)  # a minute and a half later
+        late.set()
+        answer = await wire.rest(2)
+    assert answer.status == 401
+    assert b"secret" not in answer.data
+
+
+@vector("SSE-006")
+async def test_a_document_may_be_finished_soon_after_its_revocation(
+    vector: str, door: Door, upstream: RecordingUpstream
+) -> None:
+    signed_in = await door.sign_in()
+    go, over = asyncio.Event(), asyncio.Event()
+
+    async def slow(exchange: Exchange) -> None:
+        await go.wait()
+        await exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n0123456789")
+        await over.wait()
+
+    upstream.answer = slow
+    async with Wire(door.url) as wire:
+        await wire.send(head(wire.host, f"Content-Length: {len(BODY)}", token=signed_in.access_token) + BODY)
+        await upstream.arrived.wait()
+        form = {"token": signed_in.refresh_token, "client_id": signed_in.flow.client["client_id"]}
+        assert (await door.http.post(f"{door.url}/revoke", data=form)).status_code == 200
+        go.set()
+        await wire.until(b"0123456789")
+        door.house.gateway.tick(asyncio.get_running_loop().time() + 31)
+        assert (await wire.rest()).closed
+    over.set()
+
+
+@vector("SSE-006")
+async def test_a_request_that_is_not_whole_when_its_token_is_revoked_does_not_leave(
+    vector: str, door: Door, upstream: RecordingUpstream
+) -> None:
+    signed_in = await door.sign_in()
+    async with Wire(door.url) as wire:
+        await wire.send(head(wire.host, f"Content-Length: {len(BODY)}", token=signed_in.access_token) + BODY[:-1])
+        while not door.house.gateway.exchanges:
+            await asyncio.sleep(0.01)
+        form = {"token": signed_in.refresh_token, "client_id": signed_in.flow.client["client_id"]}
+        assert (await door.http.post(f"{door.url}/revoke", data=form)).status_code == 200
+        await wire.send(BODY[-1:])
+        assert (await wire.until(b"\r\n")).startswith(b"HTTP/1.1 401")
+    assert upstream.requests == []
+
+
+async def test_a_document_cut_off_by_the_end_of_the_gateway_does_not_look_whole(
+    door: Door, upstream: RecordingUpstream
+) -> None:
+    token = (await door.sign_in()).access_token
+
+    async def half(exchange: Exchange) -> None:
+        await exchange.send(
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b'f\r\n{"pay":"100"}, \r\n'
+        )
+        await asyncio.sleep(10)
+
+    upstream.answer = half
+    async with Wire(door.url) as wire:
+        await wire.send(head(wire.host, f"Content-Length: {len(BODY)}", token=token) + BODY)
+        await wire.until(b'"100"}')
+        await door.house.gateway.close()
+        answer = await wire.rest(1)
+    assert answer.closed
+    assert not answer.data.endswith(b"0\r\n\r\n"), "the framing says that this was all"

@@ -1,6 +1,6 @@
 """What a request's head must be before a byte of its body is read. One rule, one function; each raises a Refusal."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from vestibule.errors import BadRequest, BodyTooLarge, HostDenied, MethodNotAllowed, OriginDenied
 from vestibule.gateway.headers import Header
@@ -14,8 +14,10 @@ _SINGLE = frozenset(
 )
 
 
-def check_single(headers: Iterable[Header]) -> None:
+def check_single(headers: Sequence[Header]) -> None:
     """Headers that steer us or the upstream stand once: two values are read by nobody alike."""
+    if len({name for name, _ in headers}) == len(headers):
+        return
     seen: set[bytes] = set()
     for name, _ in headers:
         if name in seen:

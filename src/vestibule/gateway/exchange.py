@@ -16,15 +16,16 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from vestibule.errors import (
-    BadRequest,
     BodyTooLarge,
     Refusal,
+    TokenRevoked,
     UpstreamCredentialFailed,
     UpstreamTimeout,
     UpstreamUnavailable,
 )
+from vestibule.gateway.answer import COMMENT, ProxiedAnswer
 from vestibule.gateway.headers import Header
-from vestibule.gateway.heads import answer_head, request_head
+from vestibule.gateway.request import ProxiedRequest
 from vestibule.gateway.upstream import UpstreamConnection
 from vestibule.model import Era, Principal
 from vestibule.protocol.messages import id_of
@@ -33,12 +34,10 @@ if TYPE_CHECKING:
     from vestibule.gateway.gateway import Route
     from vestibule.gateway.lane import Lane
 
-SMALL_BODY = 64 * 1024
 MAX_DISCARDED = 64 * 1024 * 1024
 DISCARD_SECONDS = 300.0
+REVOKED_GRACE = 30.0  # what was asked before a revocation may be answered for so long, but not by a stream
 EXPIRY_GRACE = 30.0  # a stream ends this long after its token; a refresh in time opens the next one before
-
-_COMMENT = b"f\r\n: still there\n\n\r\n"  # one chunk of 15 bytes
 
 
 class State(IntEnum):
@@ -55,26 +54,17 @@ class Exchange:
     """See the top of the file."""
 
     __slots__ = (
-        "_body",
-        "_body_done",
-        "_body_size",
-        "_chunked",
-        "_headers",
-        "_length",
-        "_method",
-        "_query",
-        "_session",
-        "_streams_body",
-        "_tail",
+        "_answer",
+        "_discarded",
+        "_is_revoked",
         "_upstream",
         "deadline",
         "era",
-        "is_stream",
         "keep_alive",
         "lane",
         "last_activity",
-        "out",
         "principal",
+        "request",
         "request_id",
         "route",
         "state",
@@ -84,12 +74,8 @@ class Exchange:
         self,
         lane: "Lane",
         route: "Route",
+        request: ProxiedRequest,
         *,
-        method: bytes,
-        query: bytes,
-        headers: list[Header],
-        length: int | None,
-        chunked: bool,
         era: Era,
         keep_alive: bool,
         request_id: str,
@@ -97,33 +83,24 @@ class Exchange:
     ) -> None:
         self.lane = lane
         self.route = route
+        self.request = request
         self.era = era
         self.state = State.ADMITTING
         self.principal: Principal | None = None
         self.keep_alive = keep_alive
         self.request_id = request_id
-        self.is_stream = False
-        self.out: list[bytes] = []
         self.last_activity = now
         self.deadline = 0.0  # on the loop's clock; 0: none
-        self._method = method
-        self._query = query
-        self._headers = headers
-        self._length = length
-        self._chunked = chunked
-        self._session: bytes | None = None
-        self._body: list[bytes] = []
-        self._body_size = 0
-        self._body_done = length is None and not chunked
-        self._streams_body = False
+        self._answer: ProxiedAnswer | None = None
+        self._discarded = 0
+        self._is_revoked = False
         self._upstream: UpstreamConnection | None = None
-        self._tail = b""
+
+    @property
+    def is_stream(self) -> bool:
+        return self._answer is not None and self._answer.is_stream
 
     # --- from the client --------------------------------------------------------------------------------------------
-
-    def bind_session(self, upstream_id: bytes) -> None:
-        """What the upstream knows the client's session as."""
-        self._session = upstream_id
 
     def admitted(self, principal: Principal | None) -> None:
         """Every check has passed. `lane` calls this, at once or after the token has been verified."""
@@ -132,27 +109,22 @@ class Exchange:
         self._advance()
 
     def body(self, data: bytes) -> None:
-        self._body_size += len(data)
-        self.last_activity = self.lane.loop.time()
-        if self._body_size > self.route.limits.max_body:
+        request = self.request
+        now = request.add(data)
+        if request.size > self.route.limits.max_body:
             self.fail(BodyTooLarge(f"The body is longer than {self.route.limits.max_body} bytes."))
-            return
-        if self._streams_body and self._upstream is not None:
-            self._upstream.transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
-            return
-        self._body.append(data)
-        if self.state is State.COLLECTING:
+        elif request.has_left:
+            self._pass_on(now)
+        elif self.state is State.COLLECTING:
             self._advance()
-        elif self._body_size > SMALL_BODY:
+        elif request.is_long:
             self.lane.pause_client()
 
     def body_complete(self) -> None:
-        self._body_done = True
-        if self._streams_body and self._upstream is not None:
-            if self._chunked:
-                self._upstream.transport.write(b"0\r\n\r\n")
-            self._upstream.request_sent = True
-            self.deadline = self.lane.loop.time() + self.route.first_byte_seconds
+        end = self.request.finish()
+        if self.request.has_left:
+            self._pass_on(end)
+            self._sent()
         elif self.state is State.COLLECTING:
             self._advance()
 
@@ -160,13 +132,12 @@ class Exchange:
         """In the modern era, and for a GET stream in any, leaving means cancel; a legacy request goes on without us."""
         if self.state is State.DONE:
             return
-        wants_answer = self.era is Era.MODERN or self._method != b"POST" or not self._body_done
+        wants_answer = self.era is Era.MODERN or self.request.method != b"POST" or not self.request.is_whole
         if wants_answer or self._upstream is None:
             self._end()
             return
         self.state = State.DISCARDING
         self.deadline = self.lane.loop.time() + DISCARD_SECONDS
-        self._body_size = 0
         self._upstream.transport.resume_reading()
 
     def client_paused(self) -> None:
@@ -181,14 +152,14 @@ class Exchange:
 
     def _advance(self) -> None:
         """Send, as soon as the body is whole or too long to wait for."""
-        if not self._body_done and self._body_size <= SMALL_BODY and (self._length or 0) <= SMALL_BODY:
+        if not (self.request.is_whole or self.request.is_long):
             return
         connection = self.route.pool.take()
         if connection is not None:
             self._send(connection)
             return
         self.state = State.CONNECTING
-        if not self._body_done:
+        if not self.request.is_whole:
             self.lane.pause_client()
         self.lane.spawn(self._connect())
 
@@ -205,43 +176,19 @@ class Exchange:
         self.lane.resume_client()
 
     def _send(self, connection: UpstreamConnection) -> None:
-        route, principal = self.route, self.principal
-        injected = route.credentials.cached(principal, route.resource.upstream)
+        injected = self.route.credentials.cached(self.principal, self.route.resource.upstream)
         if injected is None:
             self.state = State.CONNECTING
             self.lane.spawn(self._fetch_credential(connection))
             return
         self._upstream = connection
         connection.exchange = self
+        if self.lane.is_unread:
+            connection.transport.pause_reading()
         self.state = State.WAITING
-        parts = request_head(
-            method=self._method,
-            target=route.target(self._query),
-            authority=route.pool.authority,
-            headers=self._headers,
-            session=self._session,
-            injected=injected,
-        )
-        if self._body_done:
-            body = b"".join(self._body)
-            if body or self._length is not None or self._chunked:
-                parts.append(b"content-length: %d\r\n" % len(body))
-            parts += (b"\r\n", body)
-            connection.request_sent = True
-            self.deadline = self.lane.loop.time() + route.first_byte_seconds
-        else:
-            self._streams_body = True
-            self._chunked = self._length is None
-            parts.append(
-                b"transfer-encoding: chunked\r\n\r\n"
-                if self._length is None
-                else b"content-length: %d\r\n\r\n" % self._length
-            )
-            parts += [b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data for data in self._body]
-            self.deadline = 0.0
-        connection.transport.write(b"".join(parts))
-        if self._streams_body:
-            self._body = []
+        if self.request.is_whole:
+            self._sent()
+        self._pass_on(self.request.leave(self.route, injected))
 
     async def _fetch_credential(self, connection: UpstreamConnection) -> None:
         try:
@@ -252,6 +199,19 @@ class Exchange:
             return
         if self.state is State.CONNECTING:
             self._send(connection)
+        else:
+            self.route.pool.release(connection)
+
+    def _pass_on(self, data: bytes) -> None:
+        if self._upstream is not None:
+            self._upstream.transport.write(data)
+
+    def _sent(self) -> None:
+        """The whole request is on its way: now it is the upstream's turn, unless it has begun already."""
+        if self._upstream is not None:
+            self._upstream.request_sent = True
+        if self.state is State.WAITING and not self._is_revoked:
+            self.deadline = self.lane.loop.time() + self.route.first_byte_seconds
 
     # --- from the upstream ------------------------------------------------------------------------------------------
 
@@ -271,32 +231,29 @@ class Exchange:
         if 300 <= status < 400:
             self.fail(self._unavailable(f"upstream answered {status}: redirects are not followed"))
             return
-        self.state = State.ANSWERING
-        self.deadline = 0.0
-        self._write_head(status, headers, length)
-
-    def _write_head(self, status: int, headers: list[Header], length: int | None) -> None:
-        head = answer_head(
+        answer = ProxiedAnswer(
             status,
             headers,
+            length,
             date_line=self.lane.date_line(),
             bind_session=lambda value: self.route.sessions.bind(value, self.principal, self.route.resource),
         )
-        self.out = out = head.parts
-        self.is_stream = head.is_stream
-        if self.is_stream:
+        if answer.is_stream and self._is_revoked:
+            self.fail(_revoked())
+            return
+        self._begin_answer(answer)
+
+    def _begin_answer(self, answer: ProxiedAnswer) -> None:
+        self.state = State.ANSWERING
+        if not self._is_revoked:
+            self.deadline = 0.0
+        self.last_activity = self.lane.loop.time()
+        self._answer = answer
+        if answer.is_stream:
             self._begin_stream()
-        self._length = None if self.is_stream else length
-        self._chunked = self._length is None and status not in (204, 304)
-        if self._chunked:
-            out.append(b"transfer-encoding: chunked\r\n")
-        elif self._length is not None:
-            out.append(b"content-length: %d\r\n" % self._length)
-        if not self._body_done or self.lane.is_closing_soon:
+        if not self.request.is_whole or self.lane.is_closing_soon:
             self.keep_alive = False  # the answer came before the request was whole; its rest is not another request
-        if not self.keep_alive:
-            out.append(b"connection: close\r\n")
-        out.append(b"x-request-id: %b\r\n\r\n" % self.request_id.encode())
+        answer.end_head(close=not self.keep_alive, request_id=self.request_id)
 
     def _begin_stream(self) -> None:
         self.lane.gateway.streams.add(self)
@@ -306,39 +263,28 @@ class Exchange:
 
     def upstream_data(self, data: bytes) -> None:
         self.last_activity = self.lane.loop.time()
-        if self.state is State.ANSWERING:
-            if self._chunked:
-                self.out += (b"%x\r\n" % len(data), data, b"\r\n")
-                if self.is_stream:
-                    self._tail = data[-4:] if len(data) >= 4 else (self._tail + data)[-4:]
-            else:
-                self.out.append(data)
+        if self.state is State.ANSWERING and self._answer is not None:
+            self._answer.add(data)
         elif self.state is State.DISCARDING:
-            self._body_size += len(data)
-            if self._body_size > MAX_DISCARDED:
+            self._discarded += len(data)
+            if self._discarded > MAX_DISCARDED:
                 self._end()
 
     def upstream_flush(self) -> None:
         """The upstream's bytes of one read have been understood; pass them on in one write."""
-        if self.state is State.ANSWERING:
-            self._write_out()
+        if self.state is State.ANSWERING and self._answer is not None and (data := self._answer.flush()):
+            self.lane.write(data)
 
     def upstream_end(self) -> None:
         self._upstream = None
-        if self.state is State.ANSWERING:
-            if self._chunked:
-                self.out.append(b"0\r\n\r\n")
-            self._write_out()
+        if self.state is State.ANSWERING and self._answer is not None:
+            self._answer.finish()
+            self.upstream_flush()
             self._end(answered=True)
         elif self.state is State.DISCARDING:
             self._end()
         elif self.state is State.WAITING:
             self.fail(self._unavailable("the answer had no head"))
-
-    def _write_out(self) -> None:
-        if self.out:
-            self.lane.write(b"".join(self.out))
-            self.out = []
 
     def upstream_lost(self, reason: str) -> None:
         self._upstream = None
@@ -352,10 +298,15 @@ class Exchange:
             self.fail(self._unavailable(reason))
 
     def upstream_paused(self) -> None:
+        """An upstream that does not read a body has as long as one that does not answer."""
         self.lane.pause_client()
+        if self.state is State.WAITING and not self.request.is_whole and not self._is_revoked:
+            self.deadline = self.lane.loop.time() + self.route.first_byte_seconds
 
     def upstream_resumed(self) -> None:
         self.lane.resume_client()
+        if self.state is State.WAITING and not self.request.is_whole and not self._is_revoked:
+            self.deadline = 0.0
 
     # --- ends -------------------------------------------------------------------------------------------------------
 
@@ -370,23 +321,44 @@ class Exchange:
             self._end()
             self.lane.abort()
             return
-        rpc_id = id_of(b"".join(self._body)) if self._body_done and self._body else None
-        body_done = self._body_done
+        text = self.request.text()
+        rpc_id = id_of(text) if text else None
         self._end()
         self.lane.refuse(
             refusal,
             self.route,
             rpc_id=rpc_id,
             request_id=self.request_id,
-            body_done=body_done,
+            body_done=self.request.is_whole,
             keep_alive=self.keep_alive,
         )
 
-    def end_stream(self) -> None:
-        """A clean end of a stream whose token has ended, or whose server shuts down."""
-        if self.state is not State.ANSWERING:
+    def revoke(self, now: float) -> None:
+        """The token has been revoked while the exchange was under way.
+
+        What has not left does not leave; a stream ends, or does not begin; one document may still be answered, soon.
+        """
+        if self.state < State.WAITING:
+            self.fail(_revoked())
+        elif self.state is State.ANSWERING and self.is_stream:
+            self.stop()
+        elif self.state in (State.WAITING, State.ANSWERING):
+            self._is_revoked = True
+            self.deadline = min(self.deadline or now + REVOKED_GRACE, now + REVOKED_GRACE)
+
+    def stop(self) -> None:
+        """The answer ends here, because its token has ended or the server shuts down.
+
+        A stream has an end between any two events. A document has not: broken off, it must not look whole.
+        """
+        if self.state is not State.ANSWERING or self._answer is None:
             return
-        self.lane.write(b"0\r\n\r\n" if self._chunked else b"")
+        if not self.is_stream:
+            self._end()
+            self.lane.abort()
+            return
+        self._answer.finish()
+        self.upstream_flush()
         self._end()
         self.lane.close_soon()
 
@@ -395,28 +367,22 @@ class Exchange:
         if self.deadline and now >= self.deadline:
             self._out_of_time()
         elif self.state is State.ANSWERING:
-            timeouts = self.route
-            if now - self.last_activity > timeouts.idle_seconds:
+            if now - self.last_activity > self.route.idle_seconds:
                 self._out_of_time()
             elif self.is_stream:
                 self._keep_alive_comment(now)
-        elif self._awaits_body() and now - self.last_activity > self.route.limits.body_seconds:
-            self.fail(BadRequest("The rest of the request did not come.", action="Send it without pauses."))
-
-    def _awaits_body(self) -> bool:
-        if self._body_done or self.lane.client_is_paused:
-            return False
-        return self._streams_body or self.state in (State.ADMITTING, State.COLLECTING)
 
     def _keep_alive_comment(self, now: float) -> None:
         quiet = now - max(self.last_activity, self.lane.last_write)
-        at_boundary = not self._tail or self._tail.endswith((b"\n\n", b"\r\r")) or self._tail == b"\r\n\r\n"
-        if quiet >= self.route.limits.keep_alive_seconds and at_boundary:
-            self.lane.write(_COMMENT)
+        is_between = self._answer is not None and self._answer.is_between_events
+        if quiet >= self.route.limits.keep_alive_seconds and is_between and not self.lane.is_unread:
+            self.lane.write(COMMENT)
 
     def _out_of_time(self) -> None:
-        if self.is_stream and self.state is State.ANSWERING:
-            self.end_stream()
+        if self.state is State.ANSWERING:
+            self.stop()
+        elif self.state is State.WAITING and self._is_revoked:
+            self.fail(_revoked())
         elif self.state is State.WAITING:
             self.fail(
                 UpstreamTimeout(
@@ -440,10 +406,12 @@ class Exchange:
         upstream, self._upstream = self._upstream, None
         if upstream is not None:
             upstream.abandon()
-        self._body = []
-        self.out = []
         self.lane.gateway.forget(self)
         if answered:
-            self.lane.exchange_done(keep_alive=self.keep_alive and self._body_done)
+            self.lane.exchange_done(keep_alive=self.keep_alive and self.request.is_whole)
         else:
             self.lane.exchange_gone(self)
+
+
+def _revoked() -> TokenRevoked:
+    return TokenRevoked("The access token was revoked while this request was under way.", action="Sign in again.")

@@ -27,8 +27,10 @@ class GatewayLimits:
     max_body: int = 10 * 1024 * 1024
     max_swallowed: int = 64 * 1024  # of a refused request's body, to keep its connection
     head_seconds: float = 10.0
-    body_seconds: float = 30.0  # without progress
+    body_seconds: float = 30.0  # of silence in a body
+    body_bytes_per_second: int = 500  # slower than that, the silence adds up
     idle_seconds: float = 75.0  # between requests
+    unread_seconds: float = 60.0  # an answer waits, and nothing of it is taken
     keep_alive_seconds: float = 25.0  # of silence on a stream, before a comment
 
 
@@ -117,7 +119,7 @@ class Gateway:
             )
             for resource in resources
         }
-        doorkeeper.on_revoked(self._end_streams)
+        doorkeeper.on_revoked(self._end_revoked)
 
     def protocol_class(self) -> type[Lane]:
         """For `uvicorn.Config(http=…)`."""
@@ -131,7 +133,7 @@ class Gateway:
         if self._ticker is not None:
             self._ticker.cancel()
         for exchange in list(self.exchanges):
-            exchange.end_stream()
+            exchange.stop()
         for pool in self.pools.values():
             pool.close()
 
@@ -193,10 +195,12 @@ class Gateway:
         self.exchanges.discard(exchange)
         self.streams.discard(exchange)
 
-    def _end_streams(self, unwelcome: Callable[[Principal], bool]) -> None:
-        for exchange in list(self.streams):
+    def _end_revoked(self, unwelcome: Callable[[Principal], bool]) -> None:
+        """All exchanges are told, not only streams: what is no stream yet may be one when its answer comes."""
+        now = asyncio.get_running_loop().time()
+        for exchange in list(self.exchanges):
             if exchange.principal is not None and unwelcome(exchange.principal):
-                exchange.end_stream()
+                exchange.revoke(now)
 
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()
@@ -211,7 +215,7 @@ class Gateway:
         for exchange in list(self.exchanges):
             exchange.tick(now)
         for lane in list(self.lanes):
-            lane.tick(now, head_seconds=self.limits.head_seconds, idle_seconds=self.limits.idle_seconds)
+            lane.tick(now)
 
     def snapshot(self) -> Mapping[str, Any]:
         """For readiness and metrics."""

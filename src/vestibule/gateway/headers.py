@@ -1,12 +1,13 @@
-"""Which header lines pass, in either direction. Pure functions over names; decisions are remembered per name.
+"""Which header lines pass, in either direction. Pure functions over names.
 
-Toward the upstream everything passes that is not about this hop, about who the caller is, or about where it came from.
-Names are judged after folding case, `_` and `-`: `X_Forwarded_User` and `x-forwarded-user` are one name to many
-servers (CVE-2025-64484). A client's Connection header may name more lines that end here; it cannot reach what we add,
+Toward the upstream passes what MCP needs, by name; docs/decisions/005 tells why no list of what is forbidden will do.
+`_` passes in no name: WSGI, CGI and PHP read it as `-`, so that `Mcp_Session_Id` would be a session that nobody has
+bound (CVE-2025-64484). A client's Connection header may name more lines that end here; it cannot reach what we add,
 because ours are added after.
 
-Toward the client everything passes that is about the answer itself; what the upstream says about cookies, origins,
-transport security and authentication is about its own origin, not ours.
+Toward the client everything passes that is about the answer itself. What the upstream says about cookies, origins,
+transport security, authentication and caches is about its own origin, not ours; what it says to a proxy in front of us
+(`X-Accel-Redirect`) is an order from somebody who has none to give.
 """
 
 import re
@@ -17,48 +18,27 @@ Header = tuple[bytes, bytes]
 HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-connection te trailer transfer-encoding upgrade http2-settings".split()
 )
-_NOT_TO_UPSTREAM = HOP_BY_HOP | frozenset(
-    (
-        b"host content-length expect accept-encoding "
-        b"authorization cookie cookie2 dpop api-key apikey x-api-key x-functions-key x-goog-api-key x-access-token "
-        b"ocp-apim-subscription-key ocp-apim-trace x-auth-token x-amz-security-token x-csrf-token "
-        b"forwarded via x-real-ip x-client-ip x-cluster-client-ip x-original-url x-rewrite-url x-original-host "
-        b"x-original-uri x-original-method x-host true-client-ip cf-connecting-ip fastly-client-ip x-url-scheme "
-        b"x-scheme x-http-method-override x-method-override x-http-method remote-user remote-name remote-email "
-        b"remote-groups x-email x-groups x-roles x-tenant x-tenant-id x-principal x-subject x-identity "
-        b"x-token-provider x-jwt-assertion x-id-token"
-    ).split()
+# Host, the body's length and Accept-Encoding are written anew; Authorization and Origin are for us, and answered here.
+_TO_UPSTREAM = frozenset(
+    b"accept accept-language content-type content-encoding content-language user-agent last-event-id "
+    b"traceparent tracestate baggage".split()
 )
-_IDENTITY_PREFIXES = (
-    b"proxy-",
-    b"x-forwarded-",
-    b"x-auth-",
-    b"x-authenticated-",
-    b"x-remote-",
-    b"x-user",
-    b"x-ms-client-principal",
-    b"x-ms-token-",
-    b"x-amzn-oidc-",
-    b"x-amzn-iap",
-    b"x-goog-iap-",
-    b"x-goog-authenticated-",
-    b"x-pomerium-",
-    b"x-vestibule-",
-    b"cf-access-",
-    b"tailscale-user-",
-)
+_MCP = b"mcp-"  # the protocol's own, and what a tool declares: unknown Mcp-Param-* must be passed on
+
 _NOT_TO_CLIENT = HOP_BY_HOP | frozenset(
     (
-        b"content-length date server set-cookie set-cookie2 www-authenticate authorization proxy-authenticate "
-        b"proxy-authentication-info authentication-info strict-transport-security public-key-pins alt-svc "
-        b"x-powered-by clear-site-data location refresh link nel report-to reporting-endpoints "
-        b"content-security-policy content-security-policy-report-only via"
+        b"content-length date server set-cookie set-cookie2 www-authenticate authorization authentication-info "
+        b"strict-transport-security public-key-pins alt-svc x-powered-by clear-site-data location refresh link nel "
+        b"report-to reporting-endpoints content-security-policy content-security-policy-report-only via "
+        b"x-content-type-options service-worker-allowed set-login accept-ch critical-ch x-request-id x-sendfile "
+        b"cache-control expires pragma age surrogate-control"
     ).split()
 )
+_NOT_TO_CLIENT_PREFIXES = (b"access-control-", b"proxy-", b"x-accel-", b"x-lighttpd-", b"x-litespeed-")
+_TARGETED_CACHES = b"cdn-cache-control"  # RFC 9213: `CDN-…`, `Cloudflare-CDN-…`; they overrule Cache-Control
 
-_REMEMBER = 2000  # names; a stranger can make up more
+_REMEMBER = 2000  # names
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*\Z")
-_to_upstream: dict[bytes, bool] = {}
 _to_client: dict[bytes, bool] = {}
 
 
@@ -68,21 +48,17 @@ def fold(name: bytes) -> bytes:
 
 def passes_to_upstream(name: bytes) -> bool:
     """Whether a client's header line of this (lower-case) name may go on."""
-    known = _to_upstream.get(name)
-    if known is None:
-        folded = fold(name)
-        known = folded not in _NOT_TO_UPSTREAM and not folded.startswith(_IDENTITY_PREFIXES)
-        if len(_to_upstream) < _REMEMBER:
-            _to_upstream[name] = known
-    return known
+    return name in _TO_UPSTREAM or (name.startswith(_MCP) and b"_" not in name)
 
 
 def passes_to_client(name: bytes) -> bool:
-    """Whether an upstream's header line of this (lower-case) name may go back."""
+    """Whether an upstream's header line of this (lower-case) name may go back. Decisions are remembered."""
     known = _to_client.get(name)
     if known is None:
         folded = fold(name)
-        known = folded not in _NOT_TO_CLIENT and not folded.startswith((b"access-control-", b"proxy-"))
+        known = not (
+            folded in _NOT_TO_CLIENT or folded.startswith(_NOT_TO_CLIENT_PREFIXES) or folded.endswith(_TARGETED_CACHES)
+        )
         if len(_to_client) < _REMEMBER:
             _to_client[name] = known
     return known

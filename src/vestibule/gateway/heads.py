@@ -16,6 +16,15 @@ from vestibule.gateway.refusals import status_line
 SESSION = b"mcp-session-id"
 _EVENT_STREAM = b"text/event-stream"
 
+# Every answer, whatever the upstream says of it. It is for one caller: `public` would let a shared cache give it to
+# everybody (RFC 9111 §3.5). And it stands on the origin of our consent page: an upstream's HTML or SVG is shown in a
+# sandbox of no origin, without scripts, so that it cannot click Allow; nothing is sniffed to be such a page.
+_OURS = (
+    b"cache-control: no-store\r\n"
+    b"x-content-type-options: nosniff\r\n"
+    b"content-security-policy: sandbox; default-src 'none'\r\n"
+)
+
 
 def request_head(
     *,
@@ -63,10 +72,9 @@ def answer_head(
     status: int, headers: Sequence[Header], *, date_line: bytes, bind_session: Callable[[bytes], bytes | None]
 ) -> AnswerHead:
     """`bind_session`: makes the client's id of a session from the upstream's, or None when that is no id."""
-    head = AnswerHead([status_line(status), date_line], is_stream=False)
+    head = AnswerHead([status_line(status), date_line, _OURS], is_stream=False)
     parts = head.parts
     ends_here = _ends_here(headers)
-    says_caching = False
     for name, value in headers:
         if not passes_to_client(name) or (ends_here and fold(name) in ends_here):
             continue
@@ -77,14 +85,10 @@ def answer_head(
             value = bound
         elif name == b"content-type":
             head.is_stream = value.lower().startswith(_EVENT_STREAM)
-        elif name == b"cache-control":
-            says_caching = True
         if is_sane_value(value):
             parts += (name, b": ", value, b"\r\n")
     if head.is_stream:
         parts.append(b"x-accel-buffering: no\r\n")
-    if not says_caching:
-        parts.append(b"cache-control: no-store\r\n")
     return head
 
 

@@ -8,9 +8,11 @@ connection closes after the answer, and the client, as HTTP has it, sends it aga
 
 import asyncio
 from collections.abc import Coroutine
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, cast
 
 import httptools
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from vestibule.errors import BadRequest, Refusal
@@ -25,17 +27,42 @@ from vestibule.gateway.checks import (
     check_version,
 )
 from vestibule.gateway.exchange import Exchange
+from vestibule.gateway.framing import Framing
+from vestibule.gateway.patience import Patience, Turn
+from vestibule.gateway.request import ProxiedRequest
+from vestibule.gateway.weight import MAX_URL, Weight
 from vestibule.model import Era, Principal
 
 if TYPE_CHECKING:
     from vestibule.gateway.gateway import Gateway, Route
 
 LINGER = 1.0  # seconds to let a client read an answer that came before it had finished speaking
-MAX_URL = 8 * 1024
 
 
 class _StopReading(Exception):
     pass
+
+
+class Hold(Enum):
+    """Why a client is not read from. It is read again when no reason is left."""
+
+    BODY = auto()  # the exchange has no room for more of the request
+    ANSWER = auto()  # the client does not take what it has been answered
+    APPLICATION = auto()  # the ASGI application has not taken the body yet
+
+
+class _Flow(FlowControl):
+    """uvicorn's wish to stop reading is one among others: its going on must not end ours."""
+
+    def __init__(self, lane: "Lane") -> None:
+        super().__init__(lane.transport)
+        self._lane = lane
+
+    def pause_reading(self) -> None:
+        self._lane.hold(Hold.APPLICATION)
+
+    def resume_reading(self) -> None:
+        self._lane.release(Hold.APPLICATION)
 
 
 class Lane(HttpToolsProtocol):
@@ -52,10 +79,9 @@ class Lane(HttpToolsProtocol):
         self._swallowing = False
         self._head_done = False
         self._body_over = True
-        self._head_size = 0
-        self._head_since = 0.0
-        self._idle_since = self.loop.time()
-        self._read_paused = False
+        self._weight = Weight(self.gateway.limits)
+        self._holds: set[Hold] = set()
+        self._patience = Patience(self.gateway.limits, self.loop.time())
         self.is_closing_soon = False
         self.last_write = 0.0
 
@@ -63,6 +89,7 @@ class Lane(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast("asyncio.Transport", transport))
+        self.flow = _Flow(self)
         self.gateway.lanes.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -73,12 +100,22 @@ class Lane(HttpToolsProtocol):
             exchange.client_lost()
 
     def data_received(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        weight = self._weight
+        number, body_before = weight.requests, weight.body
+        used = 0 if self._deaf else self._feed(data)
+        while used < len(data) and not self._deaf:
+            used += self._feed(memoryview(data)[used:])
         if self._deaf:
             return
-        self._unset_keepalive_if_required()
-        if not self._head_since and not self._in_flight():
-            self._head_since = self.loop.time()
-        behind_upgrade = b""
+        turn = self._turn()
+        if turn is not self._patience.turn or number != weight.requests:
+            self._patience.begin(turn, self.loop.time())
+        elif not self._body_over:
+            self._came(len(data), weight.body - body_before)
+
+    def _feed(self, data: bytes | memoryview) -> int:
+        """How much of it has been understood; all of it, unless something stands behind a declined upgrade."""
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserCallbackError as error:
@@ -88,22 +125,29 @@ class Lane(HttpToolsProtocol):
             # Java's client offers h2c with every first request. Declining is to go on as if nothing had been offered
             # (RFC 9110 §7.8); llhttp has stopped there, so what follows the request is for a new parser.
             self.parser = httptools.HttpRequestParser(self)
-            behind_upgrade = data[upgrade.args[0] :]
+            return int(upgrade.args[0])
         except httptools.HttpParserError:
             self._refuse_connection(BadRequest("The request is not well-formed HTTP/1.1."))
-        if behind_upgrade:
-            self.data_received(behind_upgrade)
+        return len(data)
+
+    def _came(self, size: int, body: int) -> None:
+        """A packet from the middle of a request."""
+        self._patience.came(body, self.loop.time())
+        if not self._weight.add_packet(size, body=body):
+            self._refuse_connection(BadRequest("The request has too much around its body."), status=431)
 
     def eof_received(self) -> None:
         return None
 
     def pause_writing(self) -> None:
         super().pause_writing()
+        self.hold(Hold.ANSWER)
         if self._exchange is not None:
             self._exchange.client_paused()
 
     def resume_writing(self) -> None:
         super().resume_writing()
+        self.release(Hold.ANSWER)
         if self._exchange is not None:
             self._exchange.client_resumed()
 
@@ -112,12 +156,14 @@ class Lane(HttpToolsProtocol):
         if self._exchange is None:
             super().shutdown()
         elif self._exchange.is_stream:
-            self._exchange.end_stream()
+            self._exchange.stop()
 
     # --- the parser's callbacks -------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        if self._in_flight():
+        # With an answer on its way or waiting to be read, the next request is not: refusals cost us ten times the bytes
+        # that they cost a client, and a client that reads as it should is never here.
+        if self._in_flight() or self.is_unread:
             self._stop_reading()
         self.url = b""
         self.headers = []
@@ -125,7 +171,7 @@ class Lane(HttpToolsProtocol):
         self._is_ours = False
         self._head_done = False
         self._body_over = False
-        self._head_size = 0
+        self._weight.begin()
 
     def on_url(self, url: bytes) -> None:
         self.url += url
@@ -134,13 +180,14 @@ class Lane(HttpToolsProtocol):
             raise _StopReading
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._head_done:
-            return  # a trailer: nobody asked for any, and it must not become a header
-        self._head_size += len(name) + len(value) + 4
-        limits = self.gateway.limits
-        if self._head_size > limits.max_head or len(self.headers) >= limits.max_headers:
+        weight = self._weight
+        weight.head += len(name) + len(value) + 4
+        weight.lines += 1
+        if weight.head > weight.max_head or weight.lines > weight.max_lines:
             self._refuse_connection(BadRequest("The head of the request is too large."), status=431)
             raise _StopReading
+        if self._head_done:
+            return  # a trailer: it counts, but nobody asked for any, and it must not become a header
         name = name.lower()
         if name == b"expect":
             self.expect_100_continue = value.lower() == b"100-continue"
@@ -148,9 +195,8 @@ class Lane(HttpToolsProtocol):
         self.headers.append((name, value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
-        self._head_done = True
-        self._head_since = 0.0
         self._check_framing()
+        self._head_done = True
         path, _, query = self.url.partition(b"?")
         route = self.gateway.routes.get(path)
         if route is None:
@@ -163,9 +209,15 @@ class Lane(HttpToolsProtocol):
         self._is_ours = True
         self._begin(route, query)
 
+    def on_chunk_header(self) -> None:
+        self._weight.chunks += 1
+
     def on_body(self, body: bytes) -> None:
+        self._weight.body += len(body)
         if not self._is_ours:
             super().on_body(body)
+            if self.cycle.response_complete and self._weight.body > self.gateway.limits.max_swallowed:
+                self.close_soon(linger=True)
         elif self._exchange is not None and not self._swallowing:
             self._exchange.body(body)
 
@@ -175,14 +227,18 @@ class Lane(HttpToolsProtocol):
             super().on_message_complete()
         elif self._swallowing:
             self._swallowing = False
-            self._idle_since = self.loop.time()
             if self.is_closing_soon:
                 self.close_soon()
         elif self._exchange is not None:
             self._exchange.body_complete()
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._answered()
+
     def _check_framing(self) -> None:
         """What llhttp leaves open, for every request on this port, ours or the application's."""
+        names = [name for name, _ in self.headers]
         codings = [value for name, value in self.headers if name == b"transfer-encoding"]
         if codings and (codings != [b"chunked"] or self.parser.get_http_version() != "1.1"):
             self._refuse_connection(BadRequest("The only transfer coding here is chunked."), status=501)
@@ -190,7 +246,7 @@ class Lane(HttpToolsProtocol):
         if not self.url.startswith(b"/") or b"#" in self.url:
             self._refuse_connection(BadRequest("The request target is not a path of this server."))
             raise _StopReading
-        if sum(1 for name, _ in self.headers if name == b"host") != 1:
+        if names.count(b"host") != 1:
             self._refuse_connection(BadRequest("A request has exactly one Host header."))
             raise _StopReading
         if self.parser.should_upgrade():
@@ -208,11 +264,7 @@ class Lane(HttpToolsProtocol):
         self._exchange = exchange = Exchange(
             self,
             route,
-            method=method,
-            query=query,
-            headers=self.headers,
-            length=length,
-            chunked=b"transfer-encoding" in single,
+            ProxiedRequest(method, query, self.headers, Framing(length, b"transfer-encoding" in single)),
             era=Era.of(
                 single[b"mcp-protocol-version"].decode("latin-1") if b"mcp-protocol-version" in single else None
             ),
@@ -257,7 +309,7 @@ class Lane(HttpToolsProtocol):
             self._check_proof(route, principal)
         route.permission.check(principal, route.resource)
         if session is not None:
-            exchange.bind_session(route.sessions.unbind(session, principal, route.resource))
+            exchange.request.session = route.sessions.unbind(session, principal, route.resource)
         if self.expect_100_continue:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         exchange.admitted(principal)
@@ -288,24 +340,33 @@ class Lane(HttpToolsProtocol):
         task.add_done_callback(self.tasks.discard)
 
     @property
-    def client_is_paused(self) -> bool:
-        return self._read_paused
+    def is_unread(self) -> bool:
+        """Whether so much waits for the client to read it that no more should be made."""
+        return self.flow.write_paused
+
+    def hold(self, reason: Hold) -> None:
+        self._holds.add(reason)
+        self.transport.pause_reading()
+
+    def release(self, reason: Hold) -> None:
+        if reason not in self._holds:
+            return
+        self._holds.discard(reason)
+        if not self._holds and not self.transport.is_closing():
+            self._patience.begin(self._patience.turn, self.loop.time())
+            self.transport.resume_reading()
 
     def pause_client(self) -> None:
-        if not self._read_paused and not self.transport.is_closing():
-            self._read_paused = True
-            self.transport.pause_reading()
+        self.hold(Hold.BODY)
 
     def resume_client(self) -> None:
-        if self._read_paused and not self.transport.is_closing():
-            self._read_paused = False
-            self.transport.resume_reading()
+        self.release(Hold.BODY)
 
     def exchange_done(self, *, keep_alive: bool) -> None:
         """The answer is out, to its last byte."""
         self._exchange = None
         self.server_state.total_requests += 1
-        self._idle_since = self.loop.time()
+        self._answered()
         if not keep_alive or self._deaf or self.is_closing_soon:
             self.close_soon(linger=self._deaf or not self._body_over)
         else:
@@ -332,7 +393,7 @@ class Lane(HttpToolsProtocol):
         breaks_off = self._deaf or not rest_is_short
         closes = breaks_off or self.is_closing_soon or not keep_alive
         self.write(self.gateway.render(refusal, route, rpc_id=rpc_id, request_id=request_id, close=closes, allow=ALLOW))
-        self._idle_since = self.loop.time()
+        self._answered()
         if breaks_off:
             self.close_soon(linger=True)
             return
@@ -359,14 +420,17 @@ class Lane(HttpToolsProtocol):
         self._deaf = True
         self.transport.abort()
 
-    def tick(self, now: float, *, head_seconds: float, idle_seconds: float) -> None:
-        """Close connections that send their head a byte at a time, or nothing at all."""
-        if self._deaf:
-            return
-        if self._head_since and not self._head_done and now - self._head_since > head_seconds:
-            self._refuse_connection(BadRequest("The request did not come in time."), status=408)
-        elif not self._in_flight() and not self._head_since and now - self._idle_since > idle_seconds:
-            self.transport.close()
+    def tick(self, now: float) -> None:
+        """Called about once a second, with the loop's time."""
+        waits = self.is_unread or self.transport.is_closing()
+        if self._patience.is_unread(self.transport.get_write_buffer_size() if waits else 0, now):
+            self.abort()
+        elif not self._deaf and not self._holds and self._patience.is_over(now):
+            if self._patience.turn is Turn.REQUEST:
+                self.close_soon()
+            else:
+                late = BadRequest("The rest of the request did not come in time.", action="Send it without pauses.")
+                self._refuse_connection(late, status=408)
 
     # --- helpers ----------------------------------------------------------------------------------------------------
 
@@ -377,13 +441,25 @@ class Lane(HttpToolsProtocol):
             or (self.cycle is not None and not self.cycle.response_complete)
         )
 
+    def _turn(self) -> Turn:
+        if not self._body_over:
+            return Turn.BODY if self._head_done else Turn.HEAD
+        return Turn.OURS if self._in_flight() else Turn.REQUEST
+
+    def _answered(self) -> None:
+        """It is the client's turn: with the rest of its body, if there is one, or with another request."""
+        if self._body_over:
+            self._patience.begin(Turn.REQUEST, self.loop.time())
+
     def _stop_reading(self) -> None:
         self._deaf = True
         self.is_closing_soon = True
         if self._exchange is not None:
             self._exchange.keep_alive = False
-        elif self.cycle is not None:
+        elif self._in_flight():
             self.cycle.keep_alive = False
+        else:
+            self.transport.close()
         raise _StopReading
 
     def _refuse_connection(self, refusal: Refusal, *, status: int = 400) -> None:
@@ -393,7 +469,13 @@ class Lane(HttpToolsProtocol):
             self._exchange.fail(refusal)
             return
         if self.cycle is not None and not self.cycle.response_complete:
-            self.abort()
+            self.cycle.disconnected = True  # for the application it is as if the client had left
+            self.cycle.message_event.set()
+            if self.cycle.response_started:
+                self.abort()
+                return
+        elif self._head_done and not self._body_over:
+            self.transport.close()  # the request has its answer; only its body was still to come
             return
         self.gateway.counters.malformed += 1
         self.transport.write(self.gateway.render_bare(refusal, status))

@@ -221,6 +221,7 @@ class UpstreamPool:
         if len(self._idle) >= MAX_IDLE:
             connection.transport.close()
             return
+        connection.transport.resume_reading()  # a slow client of the last answer may have stopped it
         connection.idle_since = asyncio.get_running_loop().time()
         self._idle.append(connection)
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -78,6 +78,7 @@ def build_app(plane: ControlPlane) -> ASGIApp:
         routes=routes,
         exception_handlers={
             VestibuleError: errors.known,
+            ClientDisconnect: errors.client_left,
             HTTPException: _http_error(plane),
             Exception: errors.unknown,
         },

@@ -72,6 +72,11 @@ class ErrorRenderer:
             return JSONResponse(body, status_code=503, headers={**NO_STORE, "Retry-After": _RETRY_AFTER})
         return error_page(error, self._pages, request_id)
 
+    async def client_left(self, request: Request, error: Exception) -> Response:
+        """Hanging up in the middle of a form is no failure of ours: nobody may fill our log with errors that way."""
+        self._log("client_left", path=request.url.path, request_id=request.state.request_id)
+        return Response(status_code=400)  # nobody reads it
+
     async def unknown(self, request: Request, error: Exception) -> Response:
         request_id = getattr(request.state, "request_id", "")
         self._log("request_failed", level="error", path=request.url.path, request_id=request_id, exc_info=error)

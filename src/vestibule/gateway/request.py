@@ -1,0 +1,87 @@
+"""The request on its way to the upstream: what is kept of it, and the bytes it leaves as.
+
+A small body waits until it is whole and leaves with its head in one write; a longer one is passed on as it comes.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from vestibule.gateway.framing import Framing
+from vestibule.gateway.headers import Header
+from vestibule.gateway.heads import request_head
+
+if TYPE_CHECKING:
+    from vestibule.gateway.gateway import Route
+
+SMALL_BODY = 64 * 1024
+
+
+class ProxiedRequest:
+    """`received`: how it came from the client, which need not be how it leaves."""
+
+    __slots__ = (
+        "_framing",
+        "_headers",
+        "_pieces",
+        "_query",
+        "_received",
+        "has_left",
+        "is_whole",
+        "method",
+        "session",
+        "size",
+    )
+
+    def __init__(self, method: bytes, query: bytes, headers: Sequence[Header], received: Framing) -> None:
+        self.method = method
+        self.session: bytes | None = None  # what the upstream knows the client's session as
+        self.is_whole = received.length is None and not received.chunked
+        self.has_left = False
+        self.size = 0
+        self._query = query
+        self._headers = headers
+        self._received = received
+        self._framing = received
+        self._pieces: list[bytes] = []
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the body is, or will be, too long to wait for."""
+        return self.size > SMALL_BODY or (self._received.length or 0) > SMALL_BODY
+
+    def add(self, data: bytes) -> bytes:
+        """What of it is to be written to the upstream now: nothing, as long as the head is still here."""
+        self.size += len(data)
+        if self.has_left:
+            return b"".join(self._framing.wrap(data))
+        self._pieces.append(data)
+        return b""
+
+    def finish(self) -> bytes:
+        """The end of the body, to be written to the upstream if the head has left."""
+        self.is_whole = True
+        return self._framing.end() if self.has_left else b""
+
+    def leave(self, route: "Route", injected: Sequence[Header]) -> bytes:
+        """The head, and what there is of the body."""
+        if self.is_whole and self._received.chunked:
+            self._framing = Framing(self.size, chunked=False)
+        parts = request_head(
+            method=self.method,
+            target=route.target(self._query),
+            authority=route.pool.authority,
+            headers=self._headers,
+            session=self.session,
+            injected=injected,
+        )
+        parts += (self._framing.line(), b"\r\n")
+        for piece in self._pieces:
+            parts += self._framing.wrap(piece)
+        self.has_left = True
+        if not self.is_whole:
+            self._pieces = []
+        return b"".join(parts)
+
+    def text(self) -> bytes:
+        """The whole body, if it is still here; else nothing. Only to name a refused request in its answer."""
+        return b"".join(self._pieces) if self.is_whole else b""
