@@ -254,6 +254,13 @@ class RevocationFeed(Protocol):
     async def since(self, moment: datetime, *, now: datetime) -> Sequence[Revocation]:
         """All that was revoked at or after `moment` and still matters."""
 
+    async def news(self, position: int, *, now: datetime) -> tuple[Sequence[Revocation], int]:
+        """All that was announced at or after this position (0: from the beginning) and still matters; and the position
+        to go on from.
+
+        Positions are microseconds of the store's own clock: replicas whose clocks differ read one feed.
+        """
+
 
 class AuditLog(Protocol):
     async def record(self, event: AuditEvent) -> None:

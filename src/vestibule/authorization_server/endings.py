@@ -5,6 +5,7 @@ wait, the identity provider's tokens that nobody needs any more.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from vestibule.authorization_server.replies import Context
 from vestibule.authorization_server.server import CLOCK_MARGIN, AuthorizationServer
@@ -31,7 +32,7 @@ async def revoke_client(client_id: str, server: AuthorizationServer, context: Co
     revocation = _now(RevocationKind.CLIENT, client_id, server)
     ended = await server.store.grants.revoke_all(revocation)
     await server.store.clients.remove(client_id)
-    server.announce(revocation)
+    _announce_all(revocation, ended, server)
     await server.record(context, "client.revoke", "allowed", client_id=client_id, target=client_id, reason=reason)
     await _drop_tokens(ended, server)
     return len(ended)
@@ -44,7 +45,7 @@ async def revoke_user(
     revocation = _now(RevocationKind.USER, user, server, tenant)
     ended = await server.store.grants.revoke_all(revocation)
     await server.store.sessions.remove_of(tenant, user)
-    server.announce(revocation)
+    _announce_all(revocation, ended, server)
     await server.record(context, "user.revoke", "allowed", tenant=tenant, actor=user, target=user, reason=reason)
     await _drop_tokens(ended, server)
     return len(ended)
@@ -71,6 +72,12 @@ def _now(kind: RevocationKind, value: str, server: AuthorizationServer, tenant: 
     end = now + server.settings.longest_access_token + CLOCK_MARGIN
     revocation = Revocation(kind, value, now, end)
     return revocation if tenant is None else Revocation(kind, value, now, end, tenant)
+
+
+def _announce_all(revocation: Revocation, ended: Iterable[Grant], server: AuthorizationServer) -> None:
+    for grant in ended:
+        server.announce(replace(revocation, kind=RevocationKind.GRANT, value=grant.grant_id, tenant=grant.tenant))
+    server.announce(revocation)
 
 
 async def _drop_tokens(ended: Iterable[Grant], server: AuthorizationServer) -> None:

@@ -90,6 +90,10 @@ class SqlGrantStore:
         )
         async with self._database.write() as connection:
             revoked = [_grant(row) for row in await connection.execute(revoke)]
+            # Each by its id, too: what was issued "until then" is a matter of clocks, and those of replicas differ.
+            for grant in revoked:
+                one = replace(revocation, kind=RevocationKind.GRANT, value=grant.grant_id, tenant=grant.tenant)
+                await connection.execute(announcement(self._database, one))
             await connection.execute(announcement(self._database, revocation))
         return revoked
 

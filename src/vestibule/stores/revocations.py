@@ -34,6 +34,21 @@ class SqlRevocationFeed:
                 for row in await connection.execute(query)
             ]
 
+    async def news(self, position: int, *, now: datetime) -> tuple[Sequence[Revocation], int]:
+        query = (
+            select(revocations)
+            .where(revocations.c.announced_at >= position, revocations.c.expires_at > now)
+            .order_by(revocations.c.announced_at)
+        )
+        async with self._database.read() as connection:
+            next_position = (await connection.execute(select(self._database.clock))).scalar_one()  # first: misses none
+            rows = await connection.execute(query)
+            found = [
+                Revocation(RevocationKind(row.kind), row.value, row.revoked_at, row.expires_at, row.tenant)
+                for row in rows
+            ]
+        return found, next_position
+
 
 def announcement(database: Database, revocation: Revocation) -> Insert:
     """The statement that announces. Said again, it moves to the end of the feed and never ends earlier."""
@@ -43,11 +58,13 @@ def announcement(database: Database, revocation: Revocation) -> Insert:
         tenant=revocation.tenant,
         revoked_at=revocation.revoked_at,
         expires_at=revocation.expires_at,
+        announced_at=database.clock,
     )
     known, said = revocations.c, insert.excluded
     return insert.on_conflict_do_update(
         index_elements=[known.kind, known.value],
         set_={
+            "announced_at": database.clock,
             "revoked_at": case((said.revoked_at > known.revoked_at, said.revoked_at), else_=known.revoked_at),
             "expires_at": case((said.expires_at > known.expires_at, said.expires_at), else_=known.expires_at),
         },

@@ -246,6 +246,7 @@ revocations = Table(
     _tenant(),
     Column("revoked_at", Moment, nullable=False, index=True),
     Column("expires_at", Moment, nullable=False, index=True),
+    Column("announced_at", BigInteger, nullable=False, server_default=text("0"), index=True),
 )
 
 audit_events = Table(

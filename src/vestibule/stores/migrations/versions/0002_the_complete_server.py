@@ -86,10 +86,12 @@ def _add_columns() -> None:
         ("grants", "last_used_at", moment, None),
         ("grants", "roles", words, "[]"),
         ("grants", "tokens_id", words, empty),
+        ("revocations", "announced_at", moment, sa.text("0")),
         ("sessions", "roles", words, "[]"),
         ("sessions", "tokens_id", words, empty),
     ):
         op.add_column(table, sa.Column(name, kind, nullable=default is None, server_default=default))
+    op.create_index("ix_revocations_announced_at", "revocations", ["announced_at"])
     op.create_index("ix_clients_registered_at", "clients", ["registered_at"])
     op.create_index("ix_consents_user_id", "consents", ["user_id"])
     op.create_index("ix_grants_client_id", "grants", ["client_id"])
