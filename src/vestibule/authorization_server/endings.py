@@ -30,8 +30,9 @@ async def revoke_grant(grant_id: str, server: AuthorizationServer, context: Cont
 async def revoke_client(client_id: str, server: AuthorizationServer, context: Context, *, reason: str) -> int:
     """End everything that this client ever got, and its registration. How many grants that were."""
     revocation = _now(RevocationKind.CLIENT, client_id, server)
-    ended = await server.store.grants.revoke_all(revocation)
     await server.store.clients.remove(client_id)
+    await server.store.consents.forget_client(client_id)
+    ended = await server.store.grants.revoke_all(revocation)
     _announce_all(revocation, ended, server)
     await server.record(context, "client.revoke", "allowed", client_id=client_id, target=client_id, reason=reason)
     await _drop_tokens(ended, server)
@@ -43,8 +44,9 @@ async def revoke_user(
 ) -> int:
     """End everything that was ever given in this person's name, and their sessions. How many grants that were."""
     revocation = _now(RevocationKind.USER, user, server, tenant)
-    ended = await server.store.grants.revoke_all(revocation)
+    # The sessions first: a grant that is being made meanwhile is ended here, or sees that its session has gone.
     await server.store.sessions.remove_of(tenant, user)
+    ended = await server.store.grants.revoke_all(revocation)
     _announce_all(revocation, ended, server)
     await server.record(context, "user.revoke", "allowed", tenant=tenant, actor=user, target=user, reason=reason)
     await _drop_tokens(ended, server)

@@ -48,13 +48,21 @@ class SqlGrantStore:
         return None if row is None else _grant(row)
 
     async def list_live(
-        self, *, tenant: TenantId | None = None, user: str = "", client_id: str = "", limit: int = 1000
+        self,
+        *,
+        tenant: TenantId | None = None,
+        user: str = "",
+        client_id: str = "",
+        resource: str = "",
+        limit: int = 1000,
     ) -> Sequence[Grant]:
         query = select(grants).where(grants.c.revoked_at.is_(None))
         if user and tenant is not None:
             query = query.where(is_of(grants, tenant, user))
         if client_id:
             query = query.where(grants.c.client_id == client_id)
+        if resource:
+            query = query.where(grants.c.resource == resource)
         query = query.order_by(grants.c.created_at.desc(), grants.c.grant_id).limit(limit)
         async with self._database.read() as connection:
             return [_grant(row) for row in await connection.execute(query)]
