@@ -31,7 +31,7 @@ from tests.authorization_server.lineage_model import (
     refreshed_scopes,
 )
 from tests.support.house import migrated_store
-from tests.support.replicas import CONTEXT, RESOURCES, Caller, Person, Replica, Time, copy_of_store
+from tests.support.replicas import CONTEXT, RESOURCES, Caller, FusedStore, Person, Replica, Time, copy_of_store
 from vestibule.authorization_server.register import register
 from vestibule.keys import RootKey
 from vestibule.model import Principal, Resource, digest
@@ -46,6 +46,7 @@ BLIND_AFTER = 60.0  # seconds without a look
 class Seat:
     """Where a replica runs, and what must have reached it."""
 
+    store: FusedStore
     replica: Replica
     keys: tuple[RootKey, ...]
     looked_at: float
@@ -82,18 +83,20 @@ class LineageMachine(RuleBasedStateMachine):
             self.who_was_not_signed_out_goes_on()
         finally:
             for seat in self.seats:
-                self.run(seat.replica.store.close())
+                self.run(seat.store.close())
             self.runner.close()
             shutil.rmtree(self.folder, ignore_errors=True)
 
     # --- replicas ---------------------------------------------------------------------------------------------------
 
     def start(self) -> Seat:
-        return Seat(self.run(Replica.start(self.file, self.keys, self.time)), self.keys, self.time.monotonic())
+        store = FusedStore(self.file)
+        replica = self.run(Replica.start(store, self.keys, self.time))
+        return Seat(store, replica, self.keys, self.time.monotonic())
 
     def restart(self, number: int) -> None:
         """The process ends without a word, and another begins with what is in the store."""
-        self.run(self.seats[number].replica.store.close())
+        self.run(self.seats[number].store.close())
         self.seats[number] = self.start()
         self.seats[number].known = self.revoked()
 
@@ -128,6 +131,9 @@ class LineageMachine(RuleBasedStateMachine):
 
     def caller_of(self, grant: GrantModel) -> Caller:
         return next(caller for caller in self.callers if caller.client_id == grant.client_id)
+
+    def stranger_to(self, grant: GrantModel) -> Caller:
+        return next(caller for caller in self.callers if caller.client_id != grant.client_id)
 
     def resource_of(self, grant: GrantModel) -> Resource:
         return next(resource for resource in RESOURCES if resource.identifier == grant.resource)

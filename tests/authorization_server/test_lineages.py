@@ -27,7 +27,7 @@ from tests.authorization_server.lineage_model import (
     LinkModel,
     refreshed_scopes,
 )
-from tests.support.replicas import CONTEXT, ISSUER, RESOURCES, SCOPES, Caller, Killed, killed_after
+from tests.support.replicas import CONTEXT, ISSUER, RESOURCES, SCOPES, Caller, Killed
 from vestibule.keys import RootKey
 from vestibule.model import Resource, digest
 from vestibule.protocol.pkce import challenge_of
@@ -47,6 +47,14 @@ SECONDS = st.one_of(
 )
 
 
+PROOFS = ("code_verifier", "redirect_uri", "resource", "client")
+
+
+def has_tokens(machine: LineageMachine) -> bool:
+    """Before that, nothing can go wrong by a crash, a clock or a key."""
+    return bool(machine.links)
+
+
 class Lineages(LineageMachine):
     clients: Bundle[Caller] = Bundle("clients")
     codes: Bundle[CodeModel] = Bundle("codes")
@@ -55,13 +63,13 @@ class Lineages(LineageMachine):
     # --- from a client to its tokens --------------------------------------------------------------------------------
 
     @initialize(target=clients)
-    def first_client(self) -> Caller:
-        return self.register("none")
+    def two_clients(self) -> Any:
+        return multiple(self.register("none"), self.register("client_secret_basic"))
 
     @precondition(lambda self: len(self.callers) < 3)
-    @rule(target=clients, method=st.sampled_from(["client_secret_basic", "client_secret_post"]))
-    def another_client(self, method: str) -> Caller:
-        return self.register(method)
+    @rule(target=clients)
+    def another_client(self) -> Caller:
+        return self.register("client_secret_post")
 
     @rule(
         target=codes,
@@ -75,9 +83,13 @@ class Lineages(LineageMachine):
     def authorize(self, caller: Caller, login: str, at: int, resource: Resource, scope: str, port: str) -> CodeModel:
         return self._authorize(caller, login, self.seats[at], resource, scope, port)
 
-    @rule(target=issued, caller=clients, login=PEOPLE, at=SEATS, scope=WANTED)
-    def sign_in(self, caller: Caller, login: str, at: int, scope: str) -> Any:
-        return self._redeem(self._authorize(caller, login, self.seats[at], RESOURCES[0], scope), self.seats[1 - at])
+    @rule(target=issued, caller=clients, login=PEOPLE, at=SEATS, scope=WANTED, wrong=st.sampled_from([None, *PROOFS]))
+    def sign_in(self, caller: Caller, login: str, at: int, scope: str, wrong: str | None) -> Any:
+        """All the way; perhaps somebody who has only seen the code tries it first."""
+        code = self._authorize(caller, login, self.seats[at], RESOURCES[0], scope)
+        if wrong is not None:
+            self._redeem_without(wrong, code, self.seats[at])
+        return self._redeem(code, self.seats[1 - at])
 
     def _authorize(
         self, caller: Caller, login: str, seat: Seat, resource: Resource, scope: str, port: str = ""
@@ -126,26 +138,19 @@ class Lineages(LineageMachine):
         self.links.append(LinkModel(code.grant, self.time.wall() + REFRESH))
         return self.issue(reply, self.links[-1], frozenset(code.grant.scopes), seat.replica)
 
-    @rule(
-        code=codes,
-        at=SEATS,
-        wrong=st.sampled_from(["code_verifier", "redirect_uri", "client", "resource"]),
-        other=clients,
-    )
-    def redeem_without_proof(self, code: CodeModel, at: int, wrong: str, other: Caller) -> None:
+    @rule(code=codes, at=SEATS)
+    def redeem_without_proof(self, code: CodeModel, at: int) -> None:
+        for wrong in PROOFS:
+            self._redeem_without(wrong, code, self.seats[at])
+
+    def _redeem_without(self, wrong: str, code: CodeModel, seat: Seat) -> None:
         """It gets nothing, spends nothing and revokes nothing, whatever the state of the code."""
-        caller, form = self.caller_of(code.grant), redemption(code)
-        if wrong == "client":
-            if other is caller:
-                return
-            caller = other
-        else:
-            form[wrong] = {
-                "code_verifier": "x" * 43,
-                "redirect_uri": f"{REDIRECT}/",
-                "resource": next(one.identifier for one in RESOURCES if one.identifier != code.grant.resource),
-            }[wrong]
-        assert self.run(self.seats[at].replica.ask_token(caller, **form)) in ("invalid_grant", "invalid_target")
+        caller = self.stranger_to(code.grant) if wrong == "client" else self.caller_of(code.grant)
+        other = next(one.identifier for one in RESOURCES if one.identifier != code.grant.resource)
+        form = redemption(code)
+        if wrong != "client":
+            form[wrong] = {"code_verifier": "x" * 43, "redirect_uri": f"{REDIRECT}/", "resource": other}[wrong]
+        assert self.run(seat.replica.ask_token(caller, **form)) in ("invalid_grant", "invalid_target")
 
     @rule(code=codes)
     def redeem_twice_at_once(self, code: CodeModel) -> None:
@@ -204,12 +209,14 @@ class Lineages(LineageMachine):
         assert link.successor is not None
         return self.issue(reply, link.successor, refreshed_scopes(scope.split(), link.grant), seat.replica)
 
-    @rule(held=issued, other=clients, at=SEATS)
-    def refresh_as_another_client(self, held: Issued, other: Caller, at: int) -> None:
-        """A stolen token signs nobody in, and its owner not out."""
-        if other.client_id != held.link.grant.client_id:
-            form = {"grant_type": "refresh_token", "refresh_token": held.link.value}
-            assert self.run(self.seats[at].replica.ask_token(other, **form)) == "invalid_grant"
+    @rule(held=issued, at=SEATS)
+    def used_by_another_client(self, held: Issued, at: int) -> None:
+        """A stolen token signs nobody in, and its owner not out; and who cannot use it cannot revoke it."""
+        stranger, replica = self.stranger_to(held.link.grant), self.seats[at].replica
+        form = {"grant_type": "refresh_token", "refresh_token": held.link.value}
+        assert self.run(replica.ask_token(stranger, **form)) == "invalid_grant"
+        for token in (held.link.value, held.access.value):
+            self.run(replica.ask_revoke(stranger, token))
 
     @rule(target=issued, held=issued, count=st.integers(2, 5))
     def refresh_at_once(self, held: Issued, count: int) -> Any:
@@ -252,12 +259,6 @@ class Lineages(LineageMachine):
         if not held.link.forgotten:
             self.revoke_in_model(held.link.grant, self.seats[at])
 
-    @rule(held=issued, at=SEATS, other=clients)
-    def revoke_as_another_client(self, held: Issued, at: int, other: Caller) -> None:
-        if other.client_id != held.link.grant.client_id:
-            for token in (held.link.value, held.access.value):
-                self.run(self.seats[at].replica.ask_revoke(other, token))
-
     @rule(code=codes, at=SEATS)
     def revoke_grant(self, code: CodeModel, at: int) -> None:
         """The operator, or the person, ends it; perhaps before its code was redeemed."""
@@ -292,10 +293,12 @@ class Lineages(LineageMachine):
 
     # --- dying ------------------------------------------------------------------------------------------------------
 
+    @precondition(has_tokens)
     @rule(at=SEATS)
     def a_replica_restarts(self, at: int) -> None:
         self.restart(at)
 
+    @precondition(has_tokens)
     @rule()
     def everything_restarts(self) -> None:
         self.restart_all()
@@ -321,14 +324,14 @@ class Lineages(LineageMachine):
 
     def _dies(self, at: int, operations: int, caller: Caller, form: dict[str, str], grant: GrantModel) -> bool:
         """Ask, with a fuse. True when the replica died before it answered."""
-        replica, died = self.seats[at].replica, False
+        seat, died = self.seats[at], False
 
         async def ask() -> None:
-            async with killed_after(replica, operations):
+            async with seat.store.killed_after(operations):
                 if "grant_type" in form:
-                    await replica.ask_token(caller, **form)
+                    await seat.replica.ask_token(caller, **form)
                 else:
-                    await replica.ask_revoke(caller, form["token"])
+                    await seat.replica.ask_revoke(caller, form["token"])
 
         try:
             self.run(ask())
@@ -340,6 +343,7 @@ class Lineages(LineageMachine):
 
     # --- time and keys ----------------------------------------------------------------------------------------------
 
+    @precondition(has_tokens)
     @rule(seconds=SECONDS)
     def time_passes(self, seconds: int) -> None:
         """And every replica looks at the feed, as it does each second."""
@@ -347,24 +351,29 @@ class Lineages(LineageMachine):
         for seat in self.seats:
             self.look(seat)
 
+    @precondition(has_tokens)
     @rule(seconds=st.sampled_from([5, 59, 61]))
     def time_passes_without_a_look(self, seconds: int) -> None:
         """The store is away: after a minute nobody is admitted, because a revocation may have been missed."""
         self.time.passes(timedelta(seconds=seconds))
 
+    @precondition(has_tokens)
     @rule(at=SEATS)
     def looks(self, at: int) -> None:
         self.look(self.seats[at])
 
+    @precondition(has_tokens)
     @rule(offset=st.integers(-SKEW, SKEW))
     def the_clock_is_set(self, offset: int) -> None:
         self.time.is_set(offset)
 
+    @precondition(has_tokens)
     @rule()
     def the_store_is_swept(self) -> None:
         self.run(self.seats[0].replica.store.housekeeping.sweep(now=self.time.wall()))
         self.swept()
 
+    @precondition(has_tokens)
     @rule(first=SEATS)
     def the_keys_change(self, first: int) -> None:
         """One step of a rotation: accepted everywhere, then active, then alone. One replica is rolled at a time."""

@@ -76,6 +76,21 @@ class FusedDatabase(Database):
             yield connection
 
 
+class FusedStore(SqlStore):
+    def __init__(self, file: Path) -> None:
+        self.database = FusedDatabase(file)
+        super().__init__(self.database)
+
+    @asynccontextmanager
+    async def killed_after(self, operations: int) -> AsyncIterator[None]:
+        """Whoever uses it dies before they can do more than so many operations."""
+        self.database.fuse = operations
+        try:
+            yield
+        finally:
+            self.database.fuse = None
+
+
 class Time:
     """A wall clock that may be set, and a monotonic one that cannot."""
 
@@ -101,17 +116,14 @@ class Time:
 class Replica:
     """One process: what it holds in memory is gone when it is made anew."""
 
-    database: FusedDatabase
     store: SqlStore
     server: AuthorizationServer
     watch: RevocationWatch
     doorkeeper: ResourceServer
 
     @classmethod
-    async def start(cls, file: Path, roots: Sequence[RootKey], time: Time) -> "Replica":
+    async def start(cls, store: SqlStore, roots: Sequence[RootKey], time: Time) -> "Replica":
         ring = KeyRing(roots, os.urandom)
-        database = FusedDatabase(file)
-        store = SqlStore(database)
         if not await store.bind_keys(ring.check_values()):
             raise AssertionError("the store does not know this ring")
         watch = RevocationWatch(store.revocations, time.wall, monotonic=time.monotonic)
@@ -131,7 +143,7 @@ class Replica:
             announce=watch.learn,
         )
         await watch.look()
-        return cls(database, store, server, watch, ResourceServer(issuer=ISSUER, sealer=ring, revocations=watch))
+        return cls(store, server, watch, ResourceServer(issuer=ISSUER, sealer=ring, revocations=watch))
 
     async def ask_token(self, client: "Caller", **form: str) -> dict[str, Any] | str:
         """The answer of /token, or its error code."""
@@ -246,13 +258,3 @@ def copy_of_store(file: Path, folder: Path) -> Path:
         if (file.parent / name).exists():
             shutil.copy(file.parent / name, folder / name)
     return folder / file.name
-
-
-@asynccontextmanager
-async def killed_after(replica: Replica, operations: int) -> AsyncIterator[None]:
-    """The replica dies before it can do more than so many operations of its store."""
-    replica.database.fuse = operations
-    try:
-        yield
-    finally:
-        replica.database.fuse = None
