@@ -8,149 +8,115 @@ import asyncio
 import os
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, initialize, multiple, precondition, rule
+from hypothesis.stateful import Bundle, initialize, multiple, rule
 
-from tests.authorization_server.lineage_machine import REDIRECT, LineageMachine, Seat
 from tests.authorization_server.lineage_model import (
-    CODE,
-    ERRORS,
     REFRESH,
-    SESSION,
     Answer,
     CodeModel,
-    GrantModel,
     Issued,
     LinkModel,
     refreshed_scopes,
 )
-from tests.support.replicas import CONTEXT, ISSUER, RESOURCES, SCOPES, Caller, Killed
+from tests.authorization_server.lineage_steps import LineageSteps, redemption
+from tests.support.replicas import CONTEXT, RESOURCES
 from vestibule.keys import RootKey
-from vestibule.model import Resource, digest
-from vestibule.protocol.pkce import challenge_of
+from vestibule.model import Resource
 
 SKEW = 15  # seconds that a clock may be wrong, each way: together half of the margin that revocations outlive tokens
 KEY_RETIRES = 700.0  # seconds after which nothing is alive that an accepted key has sealed
 
 SEATS = st.sampled_from([0, 1])
+CALLERS = st.sampled_from([0, 1, 2])
 PEOPLE = st.sampled_from(["ada", "grace"])
 WANTED = st.sampled_from(["", "read", "read write"])
+WHICH = st.integers(0, 9)  # of the live lineages, counted from the newest
+CHORES = st.sampled_from(
+    [
+        "nothing",
+        "a replica restarts",
+        "all restart",
+        "a replica looks",
+        "a minute without a look",
+        "a sweep",
+        "the keys change",
+        "the keys change",
+        "the keys change twice",
+    ]
+)
 ASKED = st.sampled_from(["", "", "read", "write", "read write", "write read admin", "offline_access", "read openid"])
 TARGETS = st.sampled_from([(), (), (RESOURCES[0].identifier,), (RESOURCES[1].identifier,)])
 # On the edges of every lifetime, a second to each side, and far beyond; the short ones often.
 SECONDS = st.one_of(
     st.sampled_from([1, 5, 44, 45, 46, 59, 60, 61]),
-    st.sampled_from([120, 599, 600, 601, 720, 3661, 8 * 3600, 31 * 86400]),
+    st.sampled_from([120, 599, 600, 601, 720, 3661, 8 * 3600, 30 * 86400 - 1]),
 )
 
 
 PROOFS = ("code_verifier", "redirect_uri", "resource", "client")
 
 
-def has_tokens(machine: LineageMachine) -> bool:
-    """Before that, nothing can go wrong by a crash, a clock or a key."""
-    return bool(machine.links)
+def given(issued: Issued | None) -> Any:
+    """For a bundle: what was given, if anything was."""
+    return multiple() if issued is None else issued
 
 
-class Lineages(LineageMachine):
-    clients: Bundle[Caller] = Bundle("clients")
+class Lineages(LineageSteps):
     codes: Bundle[CodeModel] = Bundle("codes")
     issued: Bundle[Issued] = Bundle("issued")
 
     # --- from a client to its tokens --------------------------------------------------------------------------------
 
-    @initialize(target=clients)
-    def two_clients(self) -> Any:
-        return multiple(self.register("none"), self.register("client_secret_basic"))
+    @initialize(target=issued)
+    def somebody_is_signed_in(self) -> Any:
+        code = self.authorize_as(self.callers[0], "ada", self.seats[0], RESOURCES[0], "")
+        return given(self.redeem_code(code, self.seats[0]))
 
-    @precondition(lambda self: len(self.callers) < 3)
-    @rule(target=clients)
-    def another_client(self) -> Caller:
-        return self.register("client_secret_post")
+    @initialize(target=codes)
+    def a_code(self) -> CodeModel:
+        return self.authorize_as(self.callers[0], "ada", self.seats[0], RESOURCES[0], "")
 
     @rule(
         target=codes,
-        caller=clients,
+        caller=CALLERS,
         login=PEOPLE,
         at=SEATS,
         resource=st.sampled_from(RESOURCES),
         scope=WANTED,
         port=st.sampled_from(["", ":7777", ":8888"]),
     )
-    def authorize(self, caller: Caller, login: str, at: int, resource: Resource, scope: str, port: str) -> CodeModel:
-        return self._authorize(caller, login, self.seats[at], resource, scope, port)
+    def authorize(self, caller: int, login: str, at: int, resource: Resource, scope: str, port: str) -> CodeModel:
+        return self.authorize_as(self.callers[caller], login, self.seats[at], resource, scope, port)
 
-    @rule(target=issued, caller=clients, login=PEOPLE, at=SEATS, scope=WANTED, wrong=st.sampled_from([None, *PROOFS]))
-    def sign_in(self, caller: Caller, login: str, at: int, scope: str, wrong: str | None) -> Any:
+    @rule(
+        target=issued,
+        caller=CALLERS,
+        login=PEOPLE,
+        at=SEATS,
+        scope=WANTED,
+        seconds=st.sampled_from([0, 0, 0, 59, 60]),
+        wrong=st.sampled_from([None, *PROOFS]),
+    )
+    def sign_in(self, caller: int, login: str, at: int, scope: str, seconds: int, wrong: str | None) -> Any:
         """All the way; perhaps somebody who has only seen the code tries it first."""
-        code = self._authorize(caller, login, self.seats[at], RESOURCES[0], scope)
+        code = self.authorize_as(self.callers[caller], login, self.seats[at], RESOURCES[0], scope)
+        self.time_passes(seconds)
         if wrong is not None:
-            self._redeem_without(wrong, code, self.seats[at])
-        return self._redeem(code, self.seats[1 - at])
-
-    def _authorize(
-        self, caller: Caller, login: str, seat: Seat, resource: Resource, scope: str, port: str = ""
-    ) -> CodeModel:
-        replica, now = seat.replica, self.time.wall()
-        person, known = self.people[login]
-        redirect_uri = REDIRECT.replace("127.0.0.1", f"127.0.0.1{port}")
-        scopes = tuple(scope.split()) or SCOPES[resource.upstream.name]
-        verifier = replica.server.token()
-        query = {
-            "response_type": "code",
-            "client_id": caller.client_id,
-            "redirect_uri": redirect_uri,
-            "code_challenge": challenge_of(verifier),
-            "code_challenge_method": "S256",
-            "state": "s",
-            "resource": resource.identifier,
-            "scope": scope,
-        }
-        code, asked = self.run(person.authorize(replica, f"{ISSUER}/authorize?{urlencode(query)}"))
-        assert asked == known.asked(now, caller.client_id, resource.identifier, scopes)
-        known.approve(caller.client_id, resource.identifier, scopes)
-        if "sign-in" in asked:
-            known.session_until = now + SESSION
-        stored = self.run(replica.store.codes.get(digest(code)))
-        assert stored is not None
-        grant = GrantModel(stored.grant_id, caller.client_id, resource.identifier, scopes)
-        self.grants.append(grant)
-        self.codes_given.append(CodeModel(code, grant, verifier, redirect_uri, now + CODE))
-        return self.codes_given[-1]
+            self.redeem_without(wrong, code, self.seats[at])
+        return given(self.redeem_code(code, self.seats[1 - at]))
 
     @rule(target=issued, code=codes, at=SEATS)
     def redeem(self, code: CodeModel, at: int) -> Any:
         """For the first time, or again."""
-        return self._redeem(code, self.seats[at])
-
-    def _redeem(self, code: CodeModel, seat: Seat) -> Any:
-        verdict = code.judge(self.time.wall())
-        reply = self.run(seat.replica.ask_token(self.caller_of(code.grant), **redemption(code)))
-        if verdict is not Answer.NEW:
-            assert reply == "invalid_grant"
-            if verdict is Answer.REUSE:
-                self.revoke_in_model(code.grant, seat)
-            return multiple()
-        code.redeemed = True
-        self.links.append(LinkModel(code.grant, self.time.wall() + REFRESH))
-        return self.issue(reply, self.links[-1], frozenset(code.grant.scopes), seat.replica)
+        return given(self.redeem_code(code, self.seats[at]))
 
     @rule(code=codes, at=SEATS)
     def redeem_without_proof(self, code: CodeModel, at: int) -> None:
         for wrong in PROOFS:
-            self._redeem_without(wrong, code, self.seats[at])
-
-    def _redeem_without(self, wrong: str, code: CodeModel, seat: Seat) -> None:
-        """It gets nothing, spends nothing and revokes nothing, whatever the state of the code."""
-        caller = self.stranger_to(code.grant) if wrong == "client" else self.caller_of(code.grant)
-        other = next(one.identifier for one in RESOURCES if one.identifier != code.grant.resource)
-        form = redemption(code)
-        if wrong != "client":
-            form[wrong] = {"code_verifier": "x" * 43, "redirect_uri": f"{REDIRECT}/", "resource": other}[wrong]
-        assert self.run(seat.replica.ask_token(caller, **form)) in ("invalid_grant", "invalid_target")
+            self.redeem_without(wrong, code, self.seats[at])
 
     @rule(code=codes)
     def redeem_twice_at_once(self, code: CodeModel) -> None:
@@ -181,33 +147,43 @@ class Lineages(LineageMachine):
     @rule(target=issued, held=issued, at=SEATS, scope=ASKED, resources=TARGETS)
     def refresh(self, held: Issued, at: int, scope: str, resources: tuple[str, ...]) -> Any:
         """With the newest token of a grant, or with any older one."""
-        return self._refresh(held.link, self.seats[at], scope, resources)
+        return given(self.refresh_link(held.link, self.seats[at], scope, resources))
 
-    @rule(target=issued, held=issued, at=SEATS)
-    def refresh_plainly(self, held: Issued, at: int) -> Any:
-        return self._refresh(held.link, self.seats[at])
+    @rule(target=issued, which=WHICH, at=SEATS, scope=ASKED)
+    def refresh_the_newest(self, which: int, at: int, scope: str) -> Any:
+        """After all that it must not give: another resource, and more than the person approved."""
+        link, seat = self.live(which), self.seats[at]
+        for resource in RESOURCES:
+            if resource.identifier != link.grant.resource:
+                self.refresh_link(link, seat, resources=(resource.identifier,))
+        self.refresh_link(link, seat, scope=" ".join((*link.grant.scopes, "admin" if scope else "unheard-of")))
+        return given(self.refresh_link(self.live(which), seat, scope))
 
-    @rule(target=issued, held=issued, at=SEATS, seconds=st.sampled_from([1, 44, 45, 46]))
-    def refresh_and_again(self, held: Issued, at: int, seconds: int) -> Any:
-        """The answer got lost, and the client asks again some time later."""
-        self._refresh(held.link, self.seats[at])
+    @rule(
+        target=issued,
+        which=WHICH,
+        at=SEATS,
+        seconds=st.sampled_from([0, 1, 44, 45, 46]),
+        what=CHORES,
+        ended=st.sampled_from([False, False, True]),
+    )
+    def refresh_and_again(self, which: int, at: int, seconds: int, what: str, ended: bool) -> Any:
+        """The answer got lost, and the client asks again some time later, whatever has happened in between."""
+        link = self.live(which)
+        self.refresh_link(link, self.seats[at])
         self.time_passes(seconds)
-        return self._refresh(held.link, self.seats[1 - at])
+        self.happens(at, what)
+        if ended:
+            self.run(self.seats[at].replica.server.revoke_grant(link.grant.grant_id, CONTEXT, reason="test"))
+            self.revoke_in_model(link.grant, self.seats[at])
+        return given(self.refresh_link(link, self.seats[1 - at]))
 
-    def _refresh(self, link: LinkModel, seat: Seat, scope: str = "", resources: tuple[str, ...] = ()) -> Any:
-        verdict = self.judge(link, scope, resources)
-        form = {"grant_type": "refresh_token", "refresh_token": link.value, "scope": scope}
-        form |= {"resource": resources[0]} if resources else {}
-        reply = self.run(seat.replica.ask_token(self.caller_of(link.grant), **form))
-        if verdict in ERRORS:
-            assert reply == ERRORS[verdict]
-            if verdict is Answer.REUSE:
-                self.revoke_in_model(link.grant, seat)
-            return multiple()
-        if verdict is Answer.NEW:
-            self.links.append(link.spend(self.time.wall()))
-        assert link.successor is not None
-        return self.issue(reply, link.successor, refreshed_scopes(scope.split(), link.grant), seat.replica)
+    @rule(which=WHICH, at=SEATS)
+    def refresh_thrice(self, which: int, at: int) -> None:
+        """A token whose successor has been used is not one whose answer got lost."""
+        link = self.live(which)
+        for presented in (link, link.successor, link):
+            self.refresh_link(presented or link.successor or link, self.seats[at])
 
     @rule(held=issued, at=SEATS)
     def used_by_another_client(self, held: Issued, at: int) -> None:
@@ -218,11 +194,11 @@ class Lineages(LineageMachine):
         for token in (held.link.value, held.access.value):
             self.run(replica.ask_revoke(stranger, token))
 
-    @rule(target=issued, held=issued, count=st.integers(2, 5))
-    def refresh_at_once(self, held: Issued, count: int) -> Any:
+    @rule(target=issued, which=WHICH, count=st.integers(2, 5))
+    def refresh_at_once(self, which: int, count: int) -> Any:
         """Several processes share a token: one new lineage, and all of them have it."""
-        link, caller = held.link, self.caller_of(held.link.grant)
-        verdict = self.judge(link)
+        link = self.live(which)
+        caller = self.caller_of(link.grant)
         form = {"grant_type": "refresh_token", "refresh_token": link.value}
 
         async def all_of_them() -> list[dict[str, Any] | str]:
@@ -230,13 +206,7 @@ class Lineages(LineageMachine):
             return await asyncio.gather(*asks)
 
         replies = self.run(all_of_them())
-        if verdict in ERRORS:
-            assert replies == [ERRORS[verdict]] * count
-            if verdict is Answer.REUSE:
-                self.revoke_in_model(link.grant)  # one of the two seats knows; which, is a matter of chance
-            return multiple()
-        if verdict is Answer.NEW:
-            self.links.append(link.spend(self.time.wall()))
+        self.links.append(link.spend(self.time.wall()))
         assert link.successor is not None
         given = [
             self.issue(reply, link.successor, refreshed_scopes((), link.grant), self.seats[0].replica)
@@ -246,18 +216,17 @@ class Lineages(LineageMachine):
 
     # --- revoking ---------------------------------------------------------------------------------------------------
 
-    @rule(held=issued, at=SEATS)
-    def revoke_access_token(self, held: Issued, at: int) -> None:
-        self.run(self.seats[at].replica.ask_revoke(self.caller_of(held.link.grant), held.access.value))
-        if self.time.wall() < held.access.expires_at:  # what has expired may have been sealed with a retired key
+    @rule(held=issued, at=SEATS, what=st.sampled_from(["access token", "refresh token"]))
+    def revoke(self, held: Issued, at: int, what: str) -> None:
+        seat, caller = self.seats[at], self.caller_of(held.link.grant)
+        if what == "access token":
+            self.run(seat.replica.ask_revoke(caller, held.access.value))
             held.access.revoked = True
-            self.seats[at].known.add(held.access.token_id)
-
-    @rule(held=issued, at=SEATS)
-    def revoke_refresh_token(self, held: Issued, at: int) -> None:
-        self.run(self.seats[at].replica.ask_revoke(self.caller_of(held.link.grant), held.link.value))
-        if not held.link.forgotten:
-            self.revoke_in_model(held.link.grant, self.seats[at])
+            seat.known.add(held.access.token_id)
+        else:
+            self.run(seat.replica.ask_revoke(caller, held.link.value))
+            if not held.link.forgotten:
+                self.revoke_in_model(held.link.grant, seat)
 
     @rule(code=codes, at=SEATS)
     def revoke_grant(self, code: CodeModel, at: int) -> None:
@@ -267,10 +236,10 @@ class Lineages(LineageMachine):
         assert revoked is not code.grant.revoked
         self.revoke_in_model(code.grant, self.seats[at])
 
-    @rule(held=issued, at=SEATS)
-    def revoke_while_it_is_refreshed(self, held: Issued, at: int) -> None:
+    @rule(which=WHICH, at=SEATS)
+    def revoke_while_it_is_refreshed(self, which: int, at: int) -> None:
         """Whoever is first: nothing that the refresh gave outlives the revocation."""
-        link, seat, other = held.link, self.seats[at], self.seats[1 - at]
+        link, seat, other = self.live(which), self.seats[at], self.seats[1 - at]
         form = {"grant_type": "refresh_token", "refresh_token": link.value}
 
         async def both() -> dict[str, Any] | str:
@@ -293,57 +262,27 @@ class Lineages(LineageMachine):
 
     # --- dying ------------------------------------------------------------------------------------------------------
 
-    @precondition(has_tokens)
-    @rule(at=SEATS)
-    def a_replica_restarts(self, at: int) -> None:
-        self.restart(at)
-
-    @precondition(has_tokens)
-    @rule()
-    def everything_restarts(self) -> None:
-        self.restart_all()
-
-    @rule(target=issued, held=issued, at=SEATS, operations=st.integers(0, 6))
-    def dies_in_refreshing_and_is_asked_again(self, held: Issued, at: int, operations: int) -> Any:
+    @rule(target=issued, which=WHICH, at=SEATS, operations=st.integers(0, 6))
+    def dies_in_refreshing_and_is_asked_again(self, which: int, at: int, operations: int) -> Any:
         """A client whose answer was lost by a crash is not signed out by asking again."""
-        link = held.link
+        link = self.live(which)
         form = {"grant_type": "refresh_token", "refresh_token": link.value}
-        if self._dies(at, operations, self.caller_of(link.grant), form, link.grant):
-            return self._refresh(link, self.seats[1 - at])
+        if self.dies(at, operations, self.caller_of(link.grant), form, link.grant):
+            return given(self.refresh_link(link, self.seats[1 - at]))
         return multiple()
 
     @rule(code=codes, at=SEATS, operations=st.integers(0, 7))
     def dies_in_redeeming(self, code: CodeModel, at: int, operations: int) -> None:
-        self._dies(at, operations, self.caller_of(code.grant), redemption(code), code.grant)
+        self.dies(at, operations, self.caller_of(code.grant), redemption(code), code.grant)
 
     @rule(held=issued, at=SEATS, operations=st.integers(0, 4))
     def dies_in_revoking(self, held: Issued, at: int, operations: int) -> None:
         """Once it was acknowledged it is so; before that, it may have been either."""
-        if not self._dies(at, operations, self.caller_of(held.link.grant), {"token": held.link.value}, held.link.grant):
+        if not self.dies(at, operations, self.caller_of(held.link.grant), {"token": held.link.value}, held.link.grant):
             assert held.link.grant.revoked or held.link.forgotten
-
-    def _dies(self, at: int, operations: int, caller: Caller, form: dict[str, str], grant: GrantModel) -> bool:
-        """Ask, with a fuse. True when the replica died before it answered."""
-        seat, died = self.seats[at], False
-
-        async def ask() -> None:
-            async with seat.store.killed_after(operations):
-                if "grant_type" in form:
-                    await seat.replica.ask_token(caller, **form)
-                else:
-                    await seat.replica.ask_revoke(caller, form["token"])
-
-        try:
-            self.run(ask())
-        except Killed:
-            died = True
-        self.adopt(grant)
-        self.restart(at)
-        return died
 
     # --- time and keys ----------------------------------------------------------------------------------------------
 
-    @precondition(has_tokens)
     @rule(seconds=SECONDS)
     def time_passes(self, seconds: int) -> None:
         """And every replica looks at the feed, as it does each second."""
@@ -351,31 +290,31 @@ class Lineages(LineageMachine):
         for seat in self.seats:
             self.look(seat)
 
-    @precondition(has_tokens)
-    @rule(seconds=st.sampled_from([5, 59, 61]))
-    def time_passes_without_a_look(self, seconds: int) -> None:
-        """The store is away: after a minute nobody is admitted, because a revocation may have been missed."""
-        self.time.passes(timedelta(seconds=seconds))
-
-    @precondition(has_tokens)
-    @rule(at=SEATS)
-    def looks(self, at: int) -> None:
-        self.look(self.seats[at])
-
-    @precondition(has_tokens)
     @rule(offset=st.integers(-SKEW, SKEW))
     def the_clock_is_set(self, offset: int) -> None:
         self.time.is_set(offset)
 
-    @precondition(has_tokens)
-    @rule()
-    def the_store_is_swept(self) -> None:
-        self.run(self.seats[0].replica.store.housekeeping.sweep(now=self.time.wall()))
-        self.swept()
+    @rule(at=SEATS, what=CHORES)
+    def happens(self, at: int, what: str) -> None:
+        match what:
+            case "a replica restarts":
+                self.restart(at)
+            case "all restart":
+                self.restart_all()
+            case "a replica looks":
+                self.look(self.seats[at])
+            case "a minute without a look":  # the store is away: nobody is admitted, a revocation may have been missed
+                self.time.passes(timedelta(seconds=61))
+            case "a sweep":
+                self.run(self.seats[at].replica.store.housekeeping.sweep(now=self.time.wall()))
+                self.swept()
+            case "the keys change":
+                self.change_keys(first=at)
+            case "the keys change twice":
+                self.change_keys(first=at)
+                self.change_keys(first=at)
 
-    @precondition(has_tokens)
-    @rule(first=SEATS)
-    def the_keys_change(self, first: int) -> None:
+    def change_keys(self, first: int) -> None:
         """One step of a rotation: accepted everywhere, then active, then alone. One replica is rolled at a time."""
         for number, seat in enumerate(self.seats):
             if seat.keys is not self.keys:
@@ -394,17 +333,7 @@ class Lineages(LineageMachine):
         self.restart(first)
 
 
-def redemption(code: CodeModel) -> dict[str, str]:
-    return {
-        "grant_type": "authorization_code",
-        "code": code.value,
-        "code_verifier": code.verifier,
-        "redirect_uri": code.redirect_uri,
-        "resource": code.grant.resource,
-    }
-
-
-CI = settings(max_examples=50, stateful_step_count=30)
+CI = settings(max_examples=40, stateful_step_count=30)  # half a minute
 CHOSEN = settings.get_profile("torture") if settings.get_current_profile_name() == "torture" else CI
 
 TestLineages = Lineages.TestCase
