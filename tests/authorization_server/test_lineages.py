@@ -32,7 +32,7 @@ KEY_RETIRES = 700.0  # seconds after which nothing is alive that an accepted key
 SEATS = st.sampled_from([0, 1])
 CALLERS = st.sampled_from([0, 1, 2])
 PEOPLE = st.sampled_from(["ada", "grace"])
-WANTED = st.sampled_from(["", "read", "read write"])
+WANTED = st.sampled_from(["", "read", "write", "read write"])
 WHICH = st.integers(0, 9)  # of the live lineages, counted from the newest
 CHORES = st.sampled_from(
     [
@@ -87,8 +87,12 @@ class Lineages(LineageSteps):
         resource=st.sampled_from(RESOURCES),
         scope=WANTED,
         port=st.sampled_from(["", ":7777", ":8888"]),
+        seconds=st.sampled_from([0, 0, 0, 0, 0, 8 * 3600]),
     )
-    def authorize(self, caller: int, login: str, at: int, resource: Resource, scope: str, port: str) -> CodeModel:
+    def authorize(
+        self, caller: int, login: str, at: int, resource: Resource, scope: str, port: str, seconds: int
+    ) -> CodeModel:
+        self.time_passes(seconds)
         return self.authorize_as(self.callers[caller], login, self.seats[at], resource, scope, port)
 
     @rule(
@@ -333,7 +337,7 @@ class Lineages(LineageSteps):
         self.restart(first)
 
 
-CI = settings(max_examples=40, stateful_step_count=30)  # half a minute
+CI = settings(max_examples=32, stateful_step_count=30)  # half a minute
 CHOSEN = settings.get_profile("torture") if settings.get_current_profile_name() == "torture" else CI
 
 TestLineages = Lineages.TestCase
