@@ -6,9 +6,11 @@ each step the tokens are worth what the model says, on each of them. `make tortu
 
 import asyncio
 import os
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, initialize, multiple, rule
@@ -342,3 +344,34 @@ CHOSEN = settings.get_profile("torture") if settings.get_current_profile_name() 
 
 TestLineages = Lineages.TestCase
 TestLineages.settings = settings(CHOSEN, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+# --- orders that chance finds too seldom ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lineages() -> Iterator[Lineages]:
+    machine = Lineages()
+    yield machine
+    machine.teardown()  # with its last checks
+
+
+def test_a_revocation_outlives_tokens_from_a_clock_that_was_ahead(lineages: Lineages) -> None:
+    lineages.the_clock_is_set(SKEW)
+    link = lineages.live(0)
+    lineages.the_clock_is_set(-SKEW)
+    lineages.run(lineages.seats[0].replica.server.revoke_grant(link.grant.grant_id, CONTEXT, reason="test"))
+    lineages.revoke_in_model(link.grant, lineages.seats[0])
+    lineages.time_passes(600)  # the token has thirty seconds left, by the clock that is wrong now
+    lineages.happens(0, "a sweep")
+    lineages.happens(0, "all restart")
+    lineages.tokens_are_worth_what_the_model_says()
+
+
+def test_a_refresh_token_that_expired_in_its_grace_window_is_not_answered(lineages: Lineages) -> None:
+    link = lineages.live(0)
+    lineages.time_passes(30 * 86400 - 1)
+    assert lineages.refresh_link(link, lineages.seats[0]) is not None
+    lineages.time_passes(1)
+    assert lineages.refresh_link(link, lineages.seats[1]) is None
+    assert not link.grant.revoked
