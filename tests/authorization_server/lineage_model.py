@@ -120,10 +120,14 @@ class PersonModel:
     session_until: datetime | None = None
     approved: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)  # (client, resource) → scopes
 
-    def asked(self, now: datetime, client_id: str, resource: str, scopes: Iterable[str]) -> list[str]:
-        """What a person is asked on the way to a code."""
+    def asked(
+        self, now: datetime, client_id: str, resource: str, scopes: Iterable[str], *, is_public: bool
+    ) -> list[str]:
+        """What a person is asked on the way to a code. A public client on loopback may be any program: always a click."""
         if self.session_until is None or self.session_until <= now:
             return ["consent", "sign-in"]
+        if is_public:
+            return ["consent"]
         return [] if self.approved.get((client_id, resource), frozenset()) >= set(scopes) else ["consent"]
 
     def approve(self, client_id: str, resource: str, scopes: Iterable[str]) -> None:

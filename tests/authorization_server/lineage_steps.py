@@ -40,7 +40,9 @@ class LineageSteps(LineageMachine):
             "scope": scope,
         }
         code, asked = self.run(person.authorize(replica, f"{ISSUER}/authorize?{urlencode(query)}"))
-        assert asked == known.asked(now, caller.client_id, resource.identifier, scopes)
+        assert asked == known.asked(
+            now, caller.client_id, resource.identifier, scopes, is_public=not caller.client.is_confidential
+        )
         known.approve(caller.client_id, resource.identifier, scopes)
         if "sign-in" in asked:
             known.session_until = now + SESSION

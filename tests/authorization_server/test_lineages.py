@@ -25,6 +25,7 @@ from tests.authorization_server.lineage_model import (
 )
 from tests.authorization_server.lineage_steps import LineageSteps, redemption
 from tests.support.replicas import CONTEXT, RESOURCES
+from vestibule.authorization_server.endings import revoke_grant
 from vestibule.keys import RootKey
 from vestibule.model import Resource
 
@@ -180,7 +181,7 @@ class Lineages(LineageSteps):
         self.time_passes(seconds)
         self.happens(at, what)
         if ended:
-            self.run(self.seats[at].replica.server.revoke_grant(link.grant.grant_id, CONTEXT, reason="test"))
+            self.run(revoke_grant(link.grant.grant_id, self.seats[at].replica.server, CONTEXT, reason="test"))
             self.revoke_in_model(link.grant, self.seats[at])
         return given(self.refresh_link(link, self.seats[1 - at]))
 
@@ -238,7 +239,7 @@ class Lineages(LineageSteps):
     def revoke_grant(self, code: CodeModel, at: int) -> None:
         """The operator, or the person, ends it; perhaps before its code was redeemed."""
         server = self.seats[at].replica.server
-        revoked = self.run(server.revoke_grant(code.grant.grant_id, CONTEXT, reason="test"))
+        revoked = self.run(revoke_grant(code.grant.grant_id, server, CONTEXT, reason="test"))
         assert revoked is not code.grant.revoked
         self.revoke_in_model(code.grant, self.seats[at])
 
@@ -249,7 +250,7 @@ class Lineages(LineageSteps):
         form = {"grant_type": "refresh_token", "refresh_token": link.value}
 
         async def both() -> dict[str, Any] | str:
-            revoking = seat.replica.server.revoke_grant(link.grant.grant_id, CONTEXT, reason="test")
+            revoking = revoke_grant(link.grant.grant_id, seat.replica.server, CONTEXT, reason="test")
             refreshing = other.replica.ask_token(self.caller_of(link.grant), **form)
             answers: tuple[dict[str, Any] | str, bool] = await asyncio.gather(refreshing, revoking)
             return answers[0]
@@ -360,7 +361,7 @@ def test_a_revocation_outlives_tokens_from_a_clock_that_was_ahead(lineages: Line
     lineages.the_clock_is_set(SKEW)
     link = lineages.live(0)
     lineages.the_clock_is_set(-SKEW)
-    lineages.run(lineages.seats[0].replica.server.revoke_grant(link.grant.grant_id, CONTEXT, reason="test"))
+    lineages.run(revoke_grant(link.grant.grant_id, lineages.seats[0].replica.server, CONTEXT, reason="test"))
     lineages.revoke_in_model(link.grant, lineages.seats[0])
     lineages.time_passes(600)  # the token has thirty seconds left, by the clock that is wrong now
     lineages.happens(0, "a sweep")

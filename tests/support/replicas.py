@@ -67,7 +67,7 @@ class Nobody:
         raise AssertionError(url)
 
     async def send_json(
-        self, url: str, body: Mapping[str, Any], *, headers: Mapping[str, str] | None = None
+        self, method: str, url: str, document: Mapping[str, Any], *, headers: Mapping[str, str] | None = None
     ) -> HttpAnswer:
         raise AssertionError(url)
 
