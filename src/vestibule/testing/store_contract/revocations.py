@@ -1,0 +1,33 @@
+"""The feed of what must stop working everywhere."""
+
+import asyncio
+
+from vestibule.model import RevocationKind
+from vestibule.testing.records import NOW, a_revocation
+from vestibule.testing.store_contract.support import MICROSECOND, SECOND, StoreOpener
+
+
+class RevocationContract:
+    async def test_the_feed_has_what_was_revoked_since(self, open_store: StoreOpener) -> None:
+        one, other = await open_store(), await open_store()
+        earlier, later = a_revocation(revoked_at=NOW - SECOND), a_revocation(kind=RevocationKind.GRANT)
+        await one.revocations.announce(earlier)
+        await one.revocations.announce(later)
+        since = await other.revocations.since(NOW, now=NOW)
+        assert later in since
+        assert earlier not in since
+        assert earlier in await other.revocations.since(NOW - SECOND, now=NOW)
+
+    async def test_what_cannot_matter_any_more_is_not_in_the_feed(self, open_store: StoreOpener) -> None:
+        store, revocation = await open_store(), a_revocation()
+        await store.revocations.announce(revocation)
+        assert revocation in await store.revocations.since(NOW, now=revocation.expires_at - MICROSECOND)
+        assert revocation not in await store.revocations.since(NOW, now=revocation.expires_at)
+
+    async def test_announcing_twice_never_shortens_it(self, open_store: StoreOpener) -> None:
+        store, revocation = await open_store(), a_revocation()
+        shorter = a_revocation(value=revocation.value, revoked_at=NOW + SECOND, expires_at=NOW + 2 * SECOND)
+        await asyncio.gather(*(store.revocations.announce(found) for found in (revocation, revocation)))
+        await store.revocations.announce(shorter)
+        found = [r for r in await store.revocations.since(NOW, now=NOW) if r.value == revocation.value]
+        assert [r.expires_at for r in found] == [revocation.expires_at]
