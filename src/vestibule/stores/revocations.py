@@ -46,7 +46,7 @@ def announcement(database: Database, revocation: Revocation) -> Insert:
     )
     known, said = revocations.c, insert.excluded
     return insert.on_conflict_do_update(
-        index_elements=[known.kind, known.value],
+        index_elements=[known.kind, known.value, known.tenant],
         set_={
             "revoked_at": case((said.revoked_at > known.revoked_at, said.revoked_at), else_=known.revoked_at),
             "expires_at": case((said.expires_at > known.expires_at, said.expires_at), else_=known.expires_at),
