@@ -161,7 +161,8 @@ class SessionStore(Protocol):
 class GrantStore(Protocol):
     """Grants and sessions come back without the identity's claims, which are for the sign-in only."""
 
-    async def add(self, grant: Grant) -> None: ...
+    async def add(self, grant: Grant) -> None:
+        """One that names kept tokens which are gone is kept without them; else they stay as long as it lives."""
 
     async def get(self, grant_id: GrantId) -> Grant | None:
         """The grant, revoked or not."""
@@ -169,7 +170,7 @@ class GrantStore(Protocol):
     async def list_live(
         self, *, tenant: TenantId | None = None, user: str = "", client_id: str = "", limit: int = 1000
     ) -> Sequence[Grant]:
-        """Those of this person and this client, where they are named; the newest first."""
+        """Those of this tenant, this person and this client, where they are named; the newest first."""
 
     async def touch(self, grant_id: GrantId, *, now: datetime) -> None:
         """It has given a token."""
@@ -267,7 +268,8 @@ class Housekeeping(Protocol):
     async def sweep(self, *, now: datetime, unused_since: datetime | None = None) -> int:
         """Delete what has expired and blank the sealed successors whose window has passed. How many rows it touched.
 
-        Registered clients go that have never got a token and registered before `unused_since`.
+        A grant goes a day after its end, kept tokens with the last grant or session that names them. Registered clients
+        go that have never got a token and registered before `unused_since`.
         """
 
 

@@ -18,12 +18,17 @@ stores on one database, as two replicas would.
 """
 
 from vestibule.testing.store_contract.audit import AuditContract
+from vestibule.testing.store_contract.blocks import BlockContract
 from vestibule.testing.store_contract.clients import ClientContract
 from vestibule.testing.store_contract.codes import CodeContract
+from vestibule.testing.store_contract.device_requests import DeviceRequestContract
 from vestibule.testing.store_contract.durability import DurabilityContract, KeyContract
 from vestibule.testing.store_contract.grants import GrantContract
 from vestibule.testing.store_contract.housekeeping import HousekeepingContract
+from vestibule.testing.store_contract.kept_tokens import KeptTokenContract
+from vestibule.testing.store_contract.one_time import OneTimeContract
 from vestibule.testing.store_contract.people import ConsentContract, SessionContract
+from vestibule.testing.store_contract.pushed_requests import PushedRequestContract
 from vestibule.testing.store_contract.refresh_tokens import RefreshTokenContract
 from vestibule.testing.store_contract.requests import AuthorizationRequestContract
 from vestibule.testing.store_contract.revocations import RevocationContract
@@ -35,11 +40,16 @@ __all__ = ["StoreContract", "StoreOpener"]
 class StoreContract(
     ClientContract,
     AuthorizationRequestContract,
+    PushedRequestContract,
+    DeviceRequestContract,
+    OneTimeContract,
     ConsentContract,
     SessionContract,
     GrantContract,
     CodeContract,
     RefreshTokenContract,
+    KeptTokenContract,
+    BlockContract,
     RevocationContract,
     AuditContract,
     HousekeepingContract,
