@@ -76,7 +76,7 @@ class SqlKeptTokenStore:
 
     async def sealed_otherwise(self, prefix: bytes, *, limit: int = 100) -> Sequence[KeptTokens]:
         table = kept_tokens
-        query = select(table).where(func.substr(table.c.sealed, 1, len(prefix)) != prefix)
+        query = select(table).where(func.substr(table.c.sealed, 1, len(prefix)).is_distinct_from(prefix))
         query = query.order_by(table.c.kept_at, table.c.tokens_id).limit(limit)
         async with self._database.read() as connection:
             return [_kept(row) for row in await connection.execute(query)]

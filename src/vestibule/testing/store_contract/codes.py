@@ -57,7 +57,7 @@ class CodeContract:
         assert await store.codes.get(digest("guess")) is None
         assert await store.codes.redeem(digest("guess"), now=NOW) is None
 
-    async def test_a_code_without_a_grant_isrefused(self, open_store: StoreOpener) -> None:
+    async def test_a_code_without_a_grant_is_refused(self, open_store: StoreOpener) -> None:
         store, code = await open_store(), a_code(a_grant())
         await refused(store.codes.add(code))
         assert await store.codes.get(code.digest) is None

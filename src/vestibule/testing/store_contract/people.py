@@ -1,10 +1,11 @@
 """What is remembered of people and their browsers: consents and sessions."""
 
 import asyncio
+from dataclasses import replace
 
-from vestibule.model import digest
-from vestibule.testing.records import NOW, a_consent, a_consent_key, a_session, fresh
-from vestibule.testing.store_contract.support import CALLERS, MICROSECOND, SECOND, StoreOpener
+from vestibule.model import DEFAULT_TENANT, digest
+from vestibule.testing.records import NOW, a_consent, a_consent_key, a_session, an_identity, fresh
+from vestibule.testing.store_contract.support import CALLERS, MICROSECOND, SECOND, STRANGE, StoreOpener
 
 
 class ConsentContract:
@@ -46,6 +47,21 @@ class ConsentContract:
         await asyncio.gather(*(s.consents.remember(a) for s, a in zip([one, other] * CALLERS, answers, strict=False)))
         assert await one.consents.find(key) in answers
 
+    async def test_a_persons_answers_are_listed_and_nobody_elses(self, open_store: StoreOpener) -> None:
+        store, user = await open_store(), fresh(f"work:{STRANGE}")
+        theirs = [
+            a_consent(a_consent_key(user=user, client_id=f"c{n}", resource=STRANGE), approved=n > 0) for n in range(3)
+        ]
+        for consent in (
+            *theirs,
+            a_consent(a_consent_key(user=user, tenant="another")),
+            a_consent(a_consent_key(user=user + "x")),
+        ):
+            await store.consents.remember(consent)
+        listed = await store.consents.list_of(theirs[0].key.tenant, user)
+        assert sorted(listed, key=lambda consent: consent.key.client_id) == theirs
+        assert list(await store.consents.list_of("another", "nobody")) == []
+
 
 class SessionContract:
     async def test_a_session_comes_back_until_it_expires(self, open_store: StoreOpener) -> None:
@@ -61,3 +77,35 @@ class SessionContract:
         assert await store.sessions.remove(session.digest) is True
         assert await store.sessions.remove(session.digest) is False
         assert await store.sessions.get(session.digest, now=NOW) is None
+
+    async def test_a_session_knows_its_roles_and_its_tokens(self, open_store: StoreOpener) -> None:
+        store = await open_store()
+        identity = an_identity(subject=STRANGE, name=STRANGE, roles=frozenset({"admin", STRANGE}))
+        session = a_session(identity=identity, tenant=STRANGE, tokens_id=fresh("tokens"))
+        await store.sessions.add(session)
+        assert await store.sessions.get(session.digest, now=NOW) == session
+
+    async def test_a_person_is_signed_out_of_every_browser_and_nobody_else_is(self, open_store: StoreOpener) -> None:
+        store = await open_store()
+        for subject in (fresh("urn:people:ada"), fresh(STRANGE + ":"), ":" + fresh("x")):
+            ada = an_identity(subject=subject)
+            theirs = [a_session(identity=ada) for _ in range(3)]
+            others = [
+                a_session(identity=ada, tenant="another"),
+                a_session(identity=replace(ada, provider="elsewhere")),
+                a_session(identity=replace(ada, subject=subject + ":x")),
+                a_session(identity=replace(ada, subject=subject.rpartition(":")[2])),
+            ]
+            for session in (*theirs, *others):
+                await store.sessions.add(session)
+            assert await store.sessions.remove_of(DEFAULT_TENANT, ada.user) == 3
+            assert await store.sessions.remove_of(DEFAULT_TENANT, ada.user) == 0
+            assert [await store.sessions.get(session.digest, now=NOW) for session in theirs] == [None] * 3
+            assert [await store.sessions.get(session.digest, now=NOW) for session in others] == others
+
+    async def test_half_a_name_signs_nobody_out(self, open_store: StoreOpener) -> None:
+        store, session = await open_store(), a_session(identity=an_identity(subject=""))
+        await store.sessions.add(session)
+        for user in ("", "work", session.identity.subject, "%:%"):
+            assert await store.sessions.remove_of(session.tenant, user) == 0
+        assert await store.sessions.get(session.digest, now=NOW) == session

@@ -3,8 +3,8 @@
 import asyncio
 
 from vestibule.model import RevocationKind
-from vestibule.testing.records import NOW, a_revocation
-from vestibule.testing.store_contract.support import MICROSECOND, SECOND, StoreOpener
+from vestibule.testing.records import NOW, a_revocation, fresh
+from vestibule.testing.store_contract.support import MICROSECOND, SECOND, STRANGE, StoreOpener
 
 
 class RevocationContract:
@@ -31,3 +31,20 @@ class RevocationContract:
         await store.revocations.announce(shorter)
         found = [r for r in await store.revocations.since(NOW, now=NOW) if r.value == revocation.value]
         assert [r.expires_at for r in found] == [revocation.expires_at]
+
+    async def test_people_of_two_tenants_may_have_one_name(self, open_store: StoreOpener) -> None:
+        one, other = await open_store(), await open_store()
+        user = fresh(f"work:{STRANGE}")
+        everything = [a_revocation(kind=RevocationKind.USER, value=user, tenant=tenant) for tenant in ("one", "two")]
+        for revocation in everything:
+            await one.revocations.announce(revocation)
+        found = [revocation for revocation in await other.revocations.since(NOW, now=NOW) if revocation.value == user]
+        assert sorted(found, key=lambda revocation: revocation.tenant) == everything
+
+    async def test_every_kind_comes_back_as_it_was_announced(self, open_store: StoreOpener) -> None:
+        store, value = await open_store(), fresh("value")
+        everything = [a_revocation(kind=kind, value=value) for kind in RevocationKind]
+        for revocation in everything:
+            await store.revocations.announce(revocation)
+        found = [revocation for revocation in await store.revocations.since(NOW, now=NOW) if revocation.value == value]
+        assert sorted(found, key=lambda revocation: revocation.kind) == sorted(everything, key=lambda said: said.kind)
