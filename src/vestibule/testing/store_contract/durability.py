@@ -3,8 +3,31 @@
 import asyncio
 
 from vestibule.errors import StoreUnavailable
-from vestibule.testing.records import NOW, a_client, a_code, a_consent, a_refresh_token, a_session, an_audit_event
-from vestibule.testing.store_contract.support import CALLERS, StoreOpener, coded, granted, refreshable, revoke, winners
+from vestibule.model import digest
+from vestibule.testing.records import (
+    NOW,
+    a_block,
+    a_client,
+    a_code,
+    a_consent,
+    a_device_request,
+    a_pushed_request,
+    a_refresh_token,
+    a_session,
+    an_audit_event,
+    fresh,
+    some_kept_tokens,
+)
+from vestibule.testing.store_contract.support import (
+    CALLERS,
+    SECOND,
+    StoreOpener,
+    coded,
+    granted,
+    refreshable,
+    revoke,
+    winners,
+)
 
 
 class KeyContract:
@@ -47,6 +70,15 @@ class DurabilityContract:
         taken = await store.codes.redeem(code.digest, now=NOW)
         await store.refresh_tokens.rotate(token.digest, a_refresh_token(grant), b"sealed", now=NOW)
         await revoke(store, grant.grant_id)
+        device, pushed, block, jti = a_device_request(), a_pushed_request(), a_block(), digest(fresh("jti"))
+        await store.device_requests.add(device)
+        await store.device_requests.refuse(device.digest, now=NOW)
+        await store.pushed_requests.add(pushed)
+        await store.blocks.add(block)
+        await store.one_time.use("dpop", jti, expires_at=pushed.expires_at, now=NOW)
+        kept = some_kept_tokens()
+        await store.kept_tokens.add(kept)
+        await store.kept_tokens.lease(kept.tokens_id, now=NOW, until=NOW + SECOND)
         await store.audit.record(event)
         await store.close()
         store = await open_store()
@@ -58,6 +90,12 @@ class DurabilityContract:
         assert await store.refresh_tokens.rotate(token.digest, a_refresh_token(grant), b"", now=NOW) is False
         assert await revoke(store, grant.grant_id) is False
         assert grant.grant_id in [found.value for found in await store.revocations.since(NOW, now=NOW)]
+        assert await store.device_requests.approve(device.digest, grant.grant_id, now=NOW) is False
+        assert await store.pushed_requests.take(pushed.digest, now=NOW) == pushed
+        assert list(await store.blocks.list_all()) == [block]
+        assert await store.one_time.use("dpop", jti, expires_at=pushed.expires_at, now=NOW) is False
+        assert await store.kept_tokens.lease(kept.tokens_id, now=NOW, until=NOW + SECOND) is False
+        assert await store.kept_tokens.get(kept.tokens_id) == kept
         assert list(await store.audit.tail(limit=1)) == [event]
 
     async def test_a_closed_store_answers_nothing_and_may_be_closed_again(self, open_store: StoreOpener) -> None:

@@ -154,11 +154,7 @@ class GrantContract:
             revoking = [
                 store.grants.revoke_all(everything) for store in (one, other) for everything in (person, client) * 2
             ]
-            alone = [
-                store.grants.revoke(g.grant_id, now=NOW, tokens_expire_at=NOW)
-                for store in (one, other)
-                for g in grants[:2]
-            ]
+            alone = [revoke(store, grant.grant_id) for store in (one, other) for grant in grants[:2]]
             answers = await asyncio.gather(asyncio.gather(*revoking), asyncio.gather(*alone))
             told = [grant.grant_id for answer in answers[0] for grant in answer]
             assert len(told) + sum(answers[1]) == len(set(told)) + sum(answers[1]) == len(grants)
