@@ -165,7 +165,8 @@ class SessionStore(Protocol):
 class GrantStore(Protocol):
     """Grants and sessions come back without the identity's claims, which are for the sign-in only."""
 
-    async def add(self, grant: Grant) -> None: ...
+    async def add(self, grant: Grant) -> None:
+        """One that names kept tokens which are gone is kept without them; else they stay as long as it lives."""
 
     async def get(self, grant_id: GrantId) -> Grant | None:
         """The grant, revoked or not."""
@@ -179,7 +180,7 @@ class GrantStore(Protocol):
         resource: str = "",
         limit: int = 1000,
     ) -> Sequence[Grant]:
-        """Those of this person, this client, this resource, where they are named; the newest first."""
+        """Those of this tenant, this person, this client and this resource, where they are named; the newest first."""
 
     async def touch(self, grant_id: GrantId, *, now: datetime) -> None:
         """It has given a token."""
@@ -261,9 +262,6 @@ class BlockStore(Protocol):
 class RevocationFeed(Protocol):
     async def announce(self, revocation: Revocation) -> None: ...
 
-    async def since(self, moment: datetime, *, now: datetime) -> Sequence[Revocation]:
-        """All that was revoked at or after `moment` and still matters."""
-
     async def news(self, position: int, *, now: datetime) -> tuple[Sequence[Revocation], int]:
         """All that was announced at or after this position (0: from the beginning) and still matters; and the position
         to go on from.
@@ -284,7 +282,8 @@ class Housekeeping(Protocol):
     async def sweep(self, *, now: datetime, unused_since: datetime | None = None) -> int:
         """Delete what has expired and blank the sealed successors whose window has passed. How many rows it touched.
 
-        Registered clients go that have never got a token and registered before `unused_since`.
+        A grant goes a day after its end, kept tokens with the last grant or session that names them. Registered clients
+        go that have never got a token and registered before `unused_since`.
         """
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -19,6 +20,7 @@ from vestibule.stores.address import describe, read_address
 from vestibule.stores.columns import Moment, escape, unescape
 from vestibule.stores.grants import live_grant_of
 from vestibule.stores.identities import identity_row
+from vestibule.stores.kept_tokens import kept_for_a_grant
 from vestibule.testing.records import (
     NOW,
     a_client,
@@ -30,6 +32,7 @@ from vestibule.testing.records import (
     a_session,
     an_audit_event,
     an_identity,
+    some_kept_tokens,
 )
 
 PASSWORD = "hunter2-correct-horse"
@@ -218,6 +221,51 @@ async def test_who_revokes_a_grant_waits_for_who_is_using_it(address: str) -> No
         done, _ = await asyncio.wait([revoking], timeout=0.2)
         assert not done
     assert await revoking is True
+    await one.close()
+    await other.close()
+
+
+async def test_who_drops_kept_tokens_waits_for_who_gives_them_to_a_grant(address: str) -> None:
+    """Without the lock on their row, PostgreSQL would delete what a grant is about to name."""
+    one, other, kept = await open_store(address), await open_store(address), some_kept_tokens()
+    await one.kept_tokens.add(kept)
+    row = {**identity_row(an_identity()), "client_id": "c", "scopes": (), "resource": "r", "created_at": NOW}
+    async with one._database.write() as connection:
+        await connection.execute(kept_for_a_grant(kept.tokens_id))
+        await connection.execute(tables.grants.insert().values(**row, grant_id="g", tokens_id=kept.tokens_id))
+        dropping = asyncio.create_task(other.kept_tokens.drop_unused(kept.tokens_id, now=NOW))
+        sweeping = asyncio.create_task(other.housekeeping.sweep(now=NOW + timedelta(hours=1)))
+        done, _ = await asyncio.wait([dropping], timeout=0.2)
+        assert not done
+    assert (await dropping, await sweeping) == (None, 0)
+    assert await one.kept_tokens.get(kept.tokens_id) == kept
+    await one.close()
+    await other.close()
+
+
+async def test_who_gives_kept_tokens_to_a_grant_waits_for_who_drops_them(address: str) -> None:
+    one, other, kept = await open_store(address), await open_store(address), some_kept_tokens()
+    await one.kept_tokens.add(kept)
+    grant = a_grant(tokens_id=kept.tokens_id)
+    async with one._database.write() as connection:
+        await connection.execute(tables.kept_tokens.delete())
+        adding = asyncio.create_task(other.grants.add(grant))
+        done, _ = await asyncio.wait([adding], timeout=0.2)
+        assert not done
+    await adding
+    assert await one.grants.get(grant.grant_id) == replace(grant, tokens_id="")
+    await one.close()
+    await other.close()
+
+
+async def test_writing_kept_tokens_keeps_no_new_grant_waiting(postgres: str) -> None:
+    one, other, kept = await open_store(postgres), await open_store(postgres), some_kept_tokens()
+    await one.kept_tokens.add(kept)
+    async with one._database.write() as connection:
+        await connection.execute(tables.kept_tokens.update().values(leased_until=NOW))
+        grant = a_grant(tokens_id=kept.tokens_id)
+        await other.grants.add(grant)
+    assert await one.grants.get(grant.grant_id) == grant
     await one.close()
     await other.close()
 

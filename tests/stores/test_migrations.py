@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,14 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
 
 from vestibule.errors import StartError
+from vestibule.model import Revocation, RevocationKind
 from vestibule.stores import SqlStore, open_store
+from vestibule.stores.address import read_address
+from vestibule.stores.engine import Database
 from vestibule.stores.migrations import VERSION_TABLE, apart
-from vestibule.stores.migrations.run import configuration
+from vestibule.stores.migrations.run import configuration, upgrade
 from vestibule.stores.open import REVISIONS
+from vestibule.stores.sqlite_file import prepare_file
 from vestibule.stores.tables import metadata
 from vestibule.testing.records import a_client
 
@@ -106,6 +111,30 @@ def test_the_real_asyncio_package_is_there_for_who_asks() -> None:
         "assert real.AsyncEngine is _asyncio.AsyncEngine; assert real.AsyncSession"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+async def test_what_the_first_schema_held_is_there_in_the_last(address: str) -> None:
+    url = read_address(address)
+    if url.get_backend_name() == "sqlite":
+        prepare_file(Path(url.database or ""))
+    database = Database(url)
+    async with database.write() as connection:
+        await connection.run_sync(upgrade, "0001")
+        await connection.execute(text("INSERT INTO revocations VALUES ('user', 'work:ada', 'default', 1, 2000000)"))
+        await connection.execute(
+            text("INSERT INTO grants VALUES ('g', 'default', 'i', 's', 'p', '', '', 'c', '[]', 'r', 1, NULL)")
+        )
+    await database.close()
+    store = await open_store(address)
+    began = datetime(1970, 1, 1, tzinfo=UTC)
+    announced = Revocation(
+        RevocationKind.USER, "work:ada", began + timedelta(microseconds=1), began + timedelta(seconds=2)
+    )
+    assert list((await store.revocations.news(0, now=began))[0]) == [announced]
+    grant = await store.grants.get("g")
+    assert grant is not None
+    assert (grant.tokens_id, grant.identity.roles, grant.expires_at) == ("", frozenset(), None)
+    await store.close()
 
 
 async def test_a_newer_store_is_refused_and_not_touched(address: str) -> None:

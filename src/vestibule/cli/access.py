@@ -66,7 +66,7 @@ def list_grants(
     """What is allowed right now, the newest first."""
 
     async def work(server: "AuthorizationServer", _: "Context") -> list[dict[str, Any]]:
-        found = await server.store.grants.list_live(tenant=tenant, user=user, client_id=client)
+        found = await server.store.grants.list_live(tenant=tenant if user else None, user=user, client_id=client)
         return [
             {
                 "grant_id": one.grant_id,

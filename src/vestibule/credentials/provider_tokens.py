@@ -52,7 +52,7 @@ class KeptProviderTokens:
 
     async def keep(self, tokens: ProviderTokens, tenant: TenantId, user: str) -> str:
         tokens_id = self._entropy(16).hex()
-        await self._store.add(KeptTokens(tokens_id, tenant, user, self._seal(tokens_id, tokens)))
+        await self._store.add(KeptTokens(tokens_id, tenant, user, self._seal(tokens_id, tokens), self._clock()))
         return tokens_id
 
     async def get(self, tokens_id: str) -> ProviderTokens:

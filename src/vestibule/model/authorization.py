@@ -204,6 +204,7 @@ class KeptTokens:
     tenant: TenantId
     user: str
     sealed: bytes = field(repr=False)
+    kept_at: datetime  # UTC
     version: int = 0  # grows with each refresh: who writes says which version it has read
 
 

@@ -38,7 +38,7 @@ class SqlClientStore:
         return None if row is None else _client(row)
 
     async def list_all(self, *, limit: int = 1000) -> Sequence[Client]:
-        query = select(clients).order_by(clients.c.registered_at.desc(), clients.c.client_id).limit(limit)
+        query = select(clients).order_by(clients.c.registered_at.desc().nulls_last(), clients.c.client_id).limit(limit)
         async with self._database.read() as connection:
             return [_client(row) for row in await connection.execute(query)]
 

@@ -2,7 +2,8 @@
 
 Whoever redeems a code or rotates a refresh token locks the grant's row first, shared; revoking locks it alone. So a
 revocation comes wholly before a redemption, which then fails, or wholly after it, and then ends what it gave. (SQLite
-has one writer anyway.) Everybody takes the grant's lock before any other, so nobody waits in a circle.
+has one writer anyway.) Everybody takes the grant's lock before any other, and locks of several grants in the order of
+their ids, so nobody waits in a circle. Adding a grant locks the provider's tokens that it names: see `kept_tokens`.
 """
 
 from collections.abc import Sequence
@@ -10,11 +11,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Row, Select, Table, insert, select, update
+from sqlalchemy import Column, Row, Select, Table, and_, insert, select, update
 
 from vestibule.model import Grant, GrantId, Revocation, RevocationKind, TenantId, TokenDigest
 from vestibule.stores.engine import Database
 from vestibule.stores.identities import identity_of, identity_row, is_of
+from vestibule.stores.kept_tokens import kept_for_a_grant
 from vestibule.stores.revocations import announcement
 from vestibule.stores.tables import grants
 
@@ -26,7 +28,7 @@ class SqlGrantStore:
         self._database = database
 
     async def add(self, grant: Grant) -> None:
-        row = {
+        row: dict[str, object] = {
             "grant_id": grant.grant_id,
             "tenant": grant.tenant,
             **identity_row(grant.identity),
@@ -37,9 +39,10 @@ class SqlGrantStore:
             "revoked_at": grant.revoked_at,
             "expires_at": grant.expires_at,
             "last_used_at": grant.last_used_at,
-            "tokens_id": grant.tokens_id,
         }
         async with self._database.write() as connection:
+            if grant.tokens_id:
+                row["tokens_id"] = (await connection.execute(kept_for_a_grant(grant.tokens_id))).scalar() or ""
             await connection.execute(insert(grants).values(row))
 
     async def get(self, grant_id: GrantId) -> Grant | None:
@@ -57,8 +60,10 @@ class SqlGrantStore:
         limit: int = 1000,
     ) -> Sequence[Grant]:
         query = select(grants).where(grants.c.revoked_at.is_(None))
-        if user and tenant is not None:
-            query = query.where(is_of(grants, tenant, user))
+        if tenant is not None:
+            query = query.where(grants.c.tenant == tenant)
+        if user:
+            query = query.where(is_of(grants, user))
         if client_id:
             query = query.where(grants.c.client_id == client_id)
         if resource:
@@ -87,16 +92,14 @@ class SqlGrantStore:
 
     async def revoke_all(self, revocation: Revocation) -> Sequence[Grant]:
         whose = {
-            RevocationKind.USER: lambda: is_of(grants, revocation.tenant, revocation.value),
+            RevocationKind.USER: lambda: and_(grants.c.tenant == revocation.tenant, is_of(grants, revocation.value)),
             RevocationKind.CLIENT: lambda: grants.c.client_id == revocation.value,
         }[revocation.kind]()
-        revoke = (
-            update(grants)
-            .where(whose, grants.c.revoked_at.is_(None))
-            .values(revoked_at=revocation.revoked_at)
-            .returning(grants)
-        )
+        live = and_(whose, grants.c.revoked_at.is_(None))
+        lock = select(grants.c.grant_id).where(live).order_by(grants.c.grant_id).with_for_update()
+        revoke = update(grants).where(live).values(revoked_at=revocation.revoked_at).returning(grants)
         async with self._database.write() as connection:
+            await connection.execute(lock)
             revoked = [_grant(row) for row in await connection.execute(revoke)]
             # Each by its id, too: what was issued "until then" is a matter of clocks, and those of replicas differ.
             for grant in revoked:

@@ -1,7 +1,8 @@
 """Deleting what has expired, and forgetting sealed successors whose window has passed.
 
 In small transactions, so that a night's leftovers never keep a sign-in waiting; rows that another replica is sweeping
-are left to it.
+are left to it. What to delete is locked first and then looked at again: while we waited, somebody may have given a
+grant a token, or a provider's tokens a grant.
 """
 
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ from vestibule.stores.tables import (
 
 REPLAYS_KNOWN = timedelta(hours=1)  # how long after its end a code is still known, so that a replay is one
 LONGEST_GRACE = timedelta(seconds=120)  # the longest window of a spent refresh token that may be configured
+TOKENS_AWAITED = timedelta(hours=1)  # how long a provider's tokens may wait for the session that will name them
 GRANTS_KNOWN = timedelta(days=1)  # how long an ended grant is still known: longer than any access token of it lives
 BATCH = 500  # rows of one transaction: a few milliseconds
 
@@ -46,13 +48,13 @@ class SqlHousekeeping:
     async def _in_batches(self, table: Table, which: ColumnElement[bool], change: Delete | Update) -> int:
         key = tuple_(*table.primary_key)
         batch = select(*table.primary_key).where(which).limit(BATCH).with_for_update(skip_locked=True)
-        statement = change.where(key.in_(batch))
         touched = 0
         while True:
             async with self._database.write() as connection:
-                changed = (await connection.execute(statement)).rowcount
-            touched += changed
-            if changed < BATCH:
+                locked = [tuple(row) for row in await connection.execute(batch)]
+                if locked:
+                    touched += (await connection.execute(change.where(key.in_(locked), which))).rowcount
+            if len(locked) < BATCH:
                 return touched
 
 
@@ -82,6 +84,7 @@ def _ended(now: datetime) -> Sequence[tuple[Table, ColumnElement[bool]]]:
         ~exists().where(codes.c.grant_id == grants.c.grant_id),
     )
     loose = and_(
+        kept_tokens.c.kept_at <= now - TOKENS_AWAITED,
         ~exists().where(grants.c.tokens_id == kept_tokens.c.tokens_id),
         ~exists().where(sessions.c.tokens_id == kept_tokens.c.tokens_id),
     )

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Table, and_
+from sqlalchemy import ColumnElement, Row, Table, and_, false
 
-from vestibule.model import Identity, TenantId
+from vestibule.model import Identity
 
 
 def identity_row(identity: Identity) -> dict[str, object]:
@@ -29,7 +29,9 @@ def identity_of(row: Row[Any]) -> Identity:
     )
 
 
-def is_of(table: Table, tenant: TenantId, user: str) -> ColumnElement[bool]:
+def is_of(table: Table, user: str) -> ColumnElement[bool]:
     """Whether a row is of this person: `user` is "provider:subject", and a provider's name has no colon."""
-    provider, _, subject = user.partition(":")
-    return and_(table.c.tenant == tenant, table.c.provider == provider, table.c.subject == subject)
+    provider, colon, subject = user.partition(":")
+    if not colon:
+        return false()
+    return and_(table.c.provider == provider, table.c.subject == subject)

@@ -20,6 +20,6 @@ class SqlOneTimeStore:
             index_elements=[one_time.c.kind, one_time.c.digest],
             set_={"expires_at": insert.excluded.expires_at},
             where=one_time.c.expires_at <= now,
-        )
+        ).returning(one_time.c.kind)  # psycopg's cursor has no row count left for an INSERT
         async with self._database.write() as connection:
-            return (await connection.execute(use)).rowcount == 1
+            return (await connection.execute(use)).one_or_none() is not None

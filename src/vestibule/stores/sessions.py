@@ -50,5 +50,7 @@ class SqlSessionStore:
 
     async def remove_of(self, tenant: TenantId, user: str) -> int:
         async with self._database.write() as connection:
-            removed = await connection.execute(delete(sessions).where(is_of(sessions, tenant, user)))
+            removed = await connection.execute(
+                delete(sessions).where(sessions.c.tenant == tenant, is_of(sessions, user))
+            )
         return removed.rowcount

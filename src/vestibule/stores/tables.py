@@ -157,6 +157,7 @@ kept_tokens = Table(
     _tenant(),
     Column("user_id", Words, nullable=False),
     Column("sealed", Digest, nullable=False),
+    Column("kept_at", Moment, nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("leased_until", Moment),
 )
@@ -243,7 +244,7 @@ revocations = Table(
     metadata,
     Column("kind", Words, primary_key=True),
     Column("value", Words, primary_key=True),
-    _tenant(),
+    _tenant_key(),  # two tenants may call two people the same
     Column("revoked_at", Moment, nullable=False, index=True),
     Column("expires_at", Moment, nullable=False, index=True),
     Column("announced_at", BigInteger, nullable=False, server_default=text("0"), index=True),

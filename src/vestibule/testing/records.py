@@ -15,12 +15,17 @@ from vestibule.model import (
     AuditEvent,
     AuthorizationCode,
     AuthorizationRequest,
+    Block,
+    BlockKind,
     Client,
     ClientOrigin,
     Consent,
     ConsentKey,
+    DeviceRequest,
     Grant,
     Identity,
+    KeptTokens,
+    PushedRequest,
     RefreshToken,
     Revocation,
     RevocationKind,
@@ -77,6 +82,29 @@ def a_request(**changes: Any) -> AuthorizationRequest:
         prompt=frozenset({"consent", "login"}),
         login_hint="ada@example.com",
         max_age=3600,
+    )
+    return replace(request, **changes)
+
+
+def a_pushed_request(**changes: Any) -> PushedRequest:
+    request = PushedRequest(
+        digest=digest(fresh("reference")),
+        client_id="client",
+        sealed_parameters=b"\x01sealed\x00parameters\xff",
+        expires_at=NOW + timedelta(seconds=90),
+    )
+    return replace(request, **changes)
+
+
+def a_device_request(**changes: Any) -> DeviceRequest:
+    request = DeviceRequest(
+        digest=digest(fresh("device")),
+        user_code=fresh("CODE"),
+        client_id="client",
+        scopes=("tickets.read",),
+        resource="https://mcp.example.com/tickets/mcp",
+        created_at=NOW,
+        expires_at=NOW + timedelta(minutes=10),
     )
     return replace(request, **changes)
 
@@ -155,6 +183,22 @@ def a_refresh_token(grant: Grant, **changes: Any) -> RefreshToken:
         expires_at=NOW + timedelta(days=30),
     )
     return replace(token, **changes)
+
+
+def some_kept_tokens(**changes: Any) -> KeptTokens:
+    kept = KeptTokens(
+        tokens_id=fresh("tokens"),
+        tenant=DEFAULT_TENANT,
+        user=fresh("work:user"),
+        sealed=b"\x01sealed\x00tokens\xff",
+        kept_at=NOW,
+    )
+    return replace(kept, **changes)
+
+
+def a_block(**changes: Any) -> Block:
+    block = Block(BlockKind.USER, fresh("work:user"), DEFAULT_TENANT, blocked_at=NOW, reason="left the company")
+    return replace(block, **changes)
 
 
 def a_revocation(**changes: Any) -> Revocation:

@@ -9,6 +9,9 @@ down_revision = "0001"
 
 def upgrade() -> None:
     _add_columns()
+    with op.batch_alter_table("revocations") as revocations:  # SQLite makes the table anew
+        revocations.drop_constraint("pk_revocations", type_="primary")
+        revocations.create_primary_key("pk_revocations", ["kind", "value", "tenant"])
     op.create_table(
         "pushed_requests",
         sa.Column("digest", sa.LargeBinary(), nullable=False),
@@ -61,6 +64,7 @@ def upgrade() -> None:
         sa.Column("tenant", sa.Text(), nullable=False),
         sa.Column("user_id", sa.Text(), nullable=False),
         sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("kept_at", sa.BigInteger(), nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
         sa.Column("leased_until", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("tokens_id", name=op.f("pk_kept_tokens")),
