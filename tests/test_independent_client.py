@@ -240,12 +240,14 @@ async def test_a_client_learns_the_next_nonce_before_the_last_one_is_old(house: 
     async with openid_client(house.url, KEY, Ada.at(house).person, dpop=True, clock=house.clock) as driver:
         await asks(driver, house)
         await calls(driver, house)
-        for _ in range(6):
-            house.clock.advance(100)
+        for _ in range(4):
+            for _ in range(2):
+                house.clock.advance(250)
+                assert await calls(driver, house) == 200
+                assert [request.status for request in driver.requests] == [200]
+            house.clock.advance(250)
             await driver.do("refresh", parameters={"resource": house.mcp})
             assert errors(driver) == [None]
-            assert await calls(driver, house) == 200
-            assert [request.status for request in driver.requests] == [200]
 
 
 async def test_a_nonce_that_has_become_old(house: Door) -> None:
@@ -260,9 +262,10 @@ async def test_a_nonce_that_has_become_old(house: Door) -> None:
 async def test_a_stolen_token_is_worth_nothing(house: Door) -> None:
     async with openid_client(house.url, PUBLIC, Ada.at(house).person, dpop=True, clock=house.clock) as driver:
         tokens = await asks(driver, house)
-        assert {one["scheme"] for one in await refused(driver, house, dpop=False)} >= {"dpop"}
-        (challenge,) = [one for one in await refused(driver, house, dpop="another") if one["scheme"] == "dpop"]
-        assert challenge["parameters"]["error"] in ("invalid_token", "invalid_dpop_proof")
+        (challenge,) = await refused(driver, house, dpop=False)
+        assert (challenge["scheme"], challenge["parameters"]["error"]) == ("dpop", "invalid_token")
+        (challenge,) = await refused(driver, house, dpop="another")
+        assert (challenge["scheme"], challenge["parameters"]["error"]) == ("dpop", "invalid_dpop_proof")
         with pytest.raises(Refused) as raised:
             await driver.do("refresh", parameters={"resource": house.mcp}, dpop="another")
         assert raised.value.error == "invalid_grant"
@@ -297,21 +300,22 @@ async def test_a_proof_that_is_wrong(house: Door, claims: Json) -> None:
 
 @pytest.mark.parametrize("dpop", [False, True], ids=["bearer", "dpop"])
 async def test_a_device_that_somebody_connects(house: Door, dpop: bool) -> None:
-    ada, devices = Ada.at(house), list[Json]()
+    ada, devices, polls = Ada.at(house), list[Json](), list[str]()
 
     async def later(response: Json) -> None:
         devices.append(response)
 
     async def polled(error: str) -> None:
-        if error == "use_dpop_nonce":
-            return
-        assert error == "authorization_pending"
-        await ada.device(devices[-1])
-        house.clock.advance(5)
+        polls.append(error)
+        if error == "authorization_pending":
+            house.clock.advance(5)  # before the client, which does not wait for us, asks again
+            if devices:
+                await ada.device(devices.pop())
 
     person = Person(device=later, polled=polled)
     async with openid_client(house.url, PUBLIC, person, dpop=dpop, clock=house.clock) as driver:
-        tokens = await driver.do("device", parameters={"resource": house.mcp, "scope": "read"}, interval_seconds=0.2)
+        tokens = await driver.do("device", parameters={"resource": house.mcp, "scope": "read"}, interval_seconds=1)
+        assert set(polls) - {"use_dpop_nonce"} == {"authorization_pending"}
         assert tokens["token_type"] == ("dpop" if dpop else "bearer")
         assert await calls(driver, house) == 200
         await driver.do("refresh", parameters={"resource": house.mcp})

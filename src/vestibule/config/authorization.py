@@ -44,8 +44,8 @@ class ClientConfig(Model):
     )
     grant_types: tuple[GrantName, ...] | None = Field(
         None,
-        description="How it may get tokens; authorization_code, when left out, for a client with redirect_uris. Refresh "
-        "tokens come with authorization_code and device_code.",
+        description="How it may get tokens; authorization_code, when left out, for a client with redirect_uris. "
+        "Refresh tokens come with authorization_code and device_code.",
         examples=[["client_credentials"]],
     )
     scopes: tuple[str, ...] = Field(

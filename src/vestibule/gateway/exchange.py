@@ -73,6 +73,7 @@ class Exchange:
         "keep_alive",
         "lane",
         "last_activity",
+        "next_nonce",
         "out",
         "principal",
         "request_id",
@@ -105,6 +106,7 @@ class Exchange:
         self.is_stream = False
         self.out: list[bytes] = []
         self.last_activity = now
+        self.next_nonce = ""  # of DPoP, for the client to use next
         self.deadline = 0.0  # on the loop's clock; 0: none
         self._method = method
         self._query = query
@@ -296,6 +298,8 @@ class Exchange:
             self.keep_alive = False  # the answer came before the request was whole; its rest is not another request
         if not self.keep_alive:
             out.append(b"connection: close\r\n")
+        if self.next_nonce:
+            out.append(b"dpop-nonce: %b\r\n" % self.next_nonce.encode())
         out.append(b"x-request-id: %b\r\n\r\n" % self.request_id.encode())
 
     def _begin_stream(self) -> None:
