@@ -50,8 +50,8 @@ _IDENTITY_PREFIXES = (
 _NOT_TO_CLIENT = HOP_BY_HOP | frozenset(
     (
         b"content-length date server set-cookie set-cookie2 www-authenticate authorization dpop-nonce "
-        b"proxy-authenticate proxy-authentication-info authentication-info strict-transport-security public-key-pins alt-svc "
-        b"x-powered-by clear-site-data location refresh link nel report-to reporting-endpoints "
+        b"proxy-authenticate proxy-authentication-info authentication-info strict-transport-security public-key-pins "
+        b"alt-svc x-powered-by clear-site-data location refresh link nel report-to reporting-endpoints "
         b"content-security-policy content-security-policy-report-only via"
     ).split()
 )

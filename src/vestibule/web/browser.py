@@ -124,11 +124,17 @@ class BrowserEndpoints:
             client_name=_name(found.client) if found.client is not None else "",
             buttons=tuple(Button(one.name, f"Sign in with {one.title}") for one in found.providers),
         )
-        response = plane.pages.respond(plane.pages.chooser(view), form_action=("https:", *plane.form_sources))
+        response = plane.pages.respond(
+            plane.pages.chooser(view), form_action=self._where_forms_lead(found.request.redirect_uri)
+        )
         return plane.with_cookies(response, found.cookies)
 
     def _redirect(self, reply: Redirect, request: Request) -> Response:
         return self._plane.redirect(reply, request)
+
+    def _where_forms_lead(self, redirect_uri: str) -> tuple[str, ...]:
+        """To the provider, from it back to us, and on to the client: browsers hold form-action against every step."""
+        return ("https:", *self._plane.form_sources, *_own_source(redirect_uri))
 
     async def _consent_view(self, question: Question) -> ConsentView:
         client, upstream = question.client, question.resource.upstream
@@ -160,7 +166,7 @@ class BrowserEndpoints:
             account=_account(identity.name, identity.email) if identity is not None else "",
             tenant=question.session.tenant if question.session is not None else "default",
             button="Allow" if identity is not None else "Allow and sign in",
-            form_action=("https:", *self._plane.form_sources, *_own_source(redirect_uri)),
+            form_action=self._where_forms_lead(redirect_uri),
             refused_at=question.refused_at,
         )
 
