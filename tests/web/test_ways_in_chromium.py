@@ -1,5 +1,6 @@
 """The whole way of a person through our pages, in a real browser: every scheme and width, and by keyboard."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,6 +89,17 @@ class Look:
     async def press(self, button: str) -> None:
         await self.page.get_by_role("button", name=button, exact=True).click()
 
+    async def leave_by(self, button: str) -> None:
+        """Press a button that leads out of the browser."""
+        target = self.page.get_by_role("button", name=button)
+        async with self.page.expect_event("requestfailed", timeout=5000):
+            await target.click(no_wait_after=True)
+
+    async def hears(self, words: str) -> None:
+        async with asyncio.timeout(5):
+            while not any(words in text for text in self.heard):
+                await asyncio.sleep(0.05)
+
 
 async def begin_device(door: Door, client: dict[str, Any]) -> dict[str, Any]:
     form = {"client_id": client["client_id"], "resource": door.mcp, "scope": "notes.read"}
@@ -132,20 +144,17 @@ async def test_every_page_of_the_whole_way(
     await look.press("Sign in with Work")
     tokens = await redeem(flow, page)
     assert tokens["scope"] == "notes.read"
-    look.heard.clear()  # the client's own page, which has no icon
 
     await page.goto(flow.authorize_url(scope="notes.read notes.write notes.delete"))
     await look.at("step-up", title="Sketchbook")
     await look.press("Allow")
     tokens = await redeem(flow, page)
     assert (await house.call(tokens["access_token"])).status_code == 200
-    look.heard.clear()
 
     other = await flow_of(house, client_port, client_name="Somebody else's tool")
     await page.goto(other.authorize_url(scope="notes.read"))
     await look.press("Refuse")
     await page.wait_for_url(f"{other.redirect_uri}?error=access_denied*")
-    look.heard.clear()
     await page.goto(other.authorize_url(scope="notes.read"))
     await look.at("refused", title="You refused")
 
@@ -159,7 +168,6 @@ async def test_every_page_of_the_whole_way(
     await look.press("Allow")
     await look.at("device-done", title="The device is connected")
     assert (await poll(house, client, device)).status_code == 200
-    look.heard.clear()
 
     await page.goto(f"{house.url}/me")
     await look.at("connections", title="Your connections")
@@ -237,7 +245,6 @@ async def test_a_connection_ends_at_once(house: Door, browser: Browser, client_p
         tokens.append((await redeem(flow, page))["access_token"])
     assert [(await house.call(token)).status_code for token in tokens] == [200, 200]
 
-    look.heard.clear()
     await page.goto(f"{house.url}/me")
     first = page.get_by_role("region", name="First")
     await expect(first).to_contain_text("Team notes")
@@ -253,7 +260,7 @@ async def test_a_connection_ends_at_once(house: Door, browser: Browser, client_p
     await look.press("Sign in")
     await look.press("Sign in with Work")
     await expect(page.get_by_role("region", name="Second")).to_have_count(1)
-    assert [text for text in look.heard if "401" not in text] == []  # the page for somebody who is not signed in
+    assert look.heard == []
 
 
 async def test_cancelling_at_the_chooser(house: Door, browser: Browser, client_port: int) -> None:
@@ -334,6 +341,25 @@ async def test_the_browser_tells_of_a_breach_of_the_policy(house: Door, browser:
     await look.page.goto(f"{house.url}/device")
     await look.page.locator("form").evaluate("form => { form.action = 'https://elsewhere.example/' }")
     await look.page.get_by_label("Code on the device").fill("BCDF-GHJK")
-    await look.press("Continue")
-    await expect(look.page.locator("h1")).to_have_text("Connect a device")
-    assert any("form-action" in text for text in look.heard)
+    await look.page.get_by_role("button", name="Continue").click(no_wait_after=True)
+    await look.hears("form-action")
+
+
+@pytest.mark.parametrize("way", ["Development sign-in", "Work"])
+async def test_an_application_with_a_scheme_of_its_own(house: Door, browser: Browser, way: str) -> None:
+    """The browser hands the code to the application, or tells that there is none; no policy of ours is in its way."""
+    look = await Look.through(browser)
+    client = await house.register(redirect_uris=["cursor://anysphere.cursor-mcp/callback"], client_name="Cursor")
+    flow = Flow(house, client, redirect_uri=client["redirect_uris"][0])
+    for first in (True, False):
+        await look.page.goto(flow.authorize_url())
+        if first:
+            await look.press("Allow and sign in")
+            if way == "Work":
+                await look.leave_by("Sign in with Work")
+            else:
+                await look.press("Sign in with Development sign-in")
+                await look.leave_by("Ada Lovelace")
+        else:
+            await look.leave_by("Allow")
+    assert [text for text in look.heard if "Content Security Policy" in text] == []

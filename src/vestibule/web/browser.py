@@ -92,7 +92,8 @@ class BrowserEndpoints:
             csrf=plane.server.authenticator.tag(_DEVELOPMENT_CSRF, message),
             people=tuple(PersonView(one.login, one.name, one.email) for one in provider.people),
         )
-        return plane.pages.respond(plane.pages.development(view), form_action=("https:", "http:"))
+        # Which client the answer goes on to is not known here, and may be an application with a scheme of its own.
+        return plane.pages.respond(plane.pages.development(view), form_action=None)
 
     async def home(self, request: Request) -> Response:
         plane = self._plane
