@@ -234,7 +234,7 @@ async def test_a_connection_ends_at_once(house: Door, browser: Browser, client_p
     flows = [await flow_of(house, client_port, client_name=name) for name in ("First", "Second")]
     look = await Look.through(browser)
     page = look.page
-    tokens = []
+    tokens: list[str] = []
     for flow in flows:
         await page.goto(flow.authorize_url())
         if not tokens:
@@ -358,7 +358,7 @@ async def test_an_application_with_a_scheme_of_its_own(house: Door, browser: Bro
             if way == "Work":
                 await look.leave_by("Sign in with Work")
             else:
-                await look.press("Sign in with Development sign-in")
+                await look.press("Development sign-in")
                 await look.leave_by("Ada Lovelace")
         else:
             await look.leave_by("Allow")

@@ -13,6 +13,7 @@ from vestibule.authorization_server.replies import Redirect
 from vestibule.errors import PageError
 from vestibule.identity_providers.development import DevelopmentProvider
 from vestibule.model import Client, ClientOrigin, Purpose
+from vestibule.ports import IdentityProvider
 from vestibule.protocol.redirect_uri import host_of, is_loopback
 from vestibule.web.pages.render import form_origin
 from vestibule.web.pages.views import (
@@ -123,7 +124,7 @@ class BrowserEndpoints:
             txn=found.request.request_id,
             csrf=found.csrf,
             client_name=_name(found.client) if found.client is not None else "",
-            buttons=tuple(Button(one.name, f"Sign in with {one.title}") for one in found.providers),
+            buttons=tuple(Button(one.name, _way(one)) for one in found.providers),
         )
         response = plane.pages.respond(
             plane.pages.chooser(view), form_action=self._where_forms_lead(found.request.redirect_uri)
@@ -170,6 +171,10 @@ class BrowserEndpoints:
             form_action=self._where_forms_lead(redirect_uri),
             refused_at=question.refused_at,
         )
+
+
+def _way(provider: IdentityProvider) -> str:
+    return provider.title if isinstance(provider, DevelopmentProvider) else f"Sign in with {provider.title}"
 
 
 def _name(client: Client) -> str:
