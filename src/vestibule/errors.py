@@ -245,6 +245,10 @@ class NotFoundPage(PageError):
         super().__init__(message, action=action, status=404, error="not_found")
 
 
+class UnknownUserCode(PageError):
+    """No device waits with the code that somebody typed; the page asks again."""
+
+
 # --- the resource server and the gateway ----------------------------------------------------------------------------
 
 
