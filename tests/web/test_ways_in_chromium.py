@@ -85,6 +85,7 @@ class Look:
             box = await target.bounding_box()
             assert box is not None
             assert box["height"] >= 44, (name, await target.inner_text())
+            assert await target.evaluate("element => element.scrollHeight <= element.clientHeight"), name
 
     async def press(self, button: str) -> None:
         await self.page.get_by_role("button", name=button, exact=True).click()
