@@ -15,7 +15,7 @@ import pytest
 from tests.parts.openid_client import Broken, Json, OpenidClient, Person, Refused, es256_key, openid_client
 from tests.support.house import REDIRECT, Door, Visitor, hidden_fields, open_door
 from tests.support.proofs import ACCESS_TOKEN, DEVICE_CODE, TOKEN_EXCHANGE
-from vestibule.testing.recording_upstream import RecordingUpstream
+from vestibule.testing.recording_upstream import RecordingUpstream, json_answer
 
 pytestmark = pytest.mark.slow
 
@@ -248,6 +248,18 @@ async def test_a_client_learns_the_next_nonce_before_the_last_one_is_old(house: 
             house.clock.advance(250)
             await driver.do("refresh", parameters={"resource": house.mcp})
             assert errors(driver) == [None]
+
+
+async def test_the_upstreams_nonce_is_not_ours(house: Door, upstream: RecordingUpstream) -> None:
+    """The client would take it for ours, and be sent back each time."""
+    upstream.answer = json_answer({"jsonrpc": "2.0", "id": 1, "result": {}}, headers=("DPoP-Nonce: of-the-upstream",))
+    async with openid_client(house.url, PUBLIC, Ada.at(house).person, dpop=True, clock=house.clock) as driver:
+        await asks(driver, house)
+        for _ in range(2):
+            assert await calls(driver, house) == 200
+            assert [(one.status, one.dpop_nonce) for one in driver.requests] == [
+                (200, house.house.plane.server.proofs.nonce())
+            ]
 
 
 async def test_a_nonce_that_has_become_old(house: Door) -> None:
