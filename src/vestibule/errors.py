@@ -245,6 +245,10 @@ class NotFoundPage(PageError):
         super().__init__(message, action=action, status=404, error="not_found")
 
 
+class UnknownUserCode(PageError):
+    """No device waits with the code that somebody typed; the page asks again."""
+
+
 # --- the resource server and the gateway ----------------------------------------------------------------------------
 
 
@@ -322,19 +326,19 @@ class TokenRevoked(InvalidToken):
 class InvalidProof(InvalidToken):
     """RFC 9449 §7.1: the token is for the holder of a key, and the request does not prove it.
 
-    `nonce` is the one to use next; `is_nonce_missing` says that this was all that was wrong.
+    `nonce` is the one to use next. `error` is use_dpop_nonce when its absence was all that was wrong, invalid_token for
+    a token that came without any proof.
     """
 
     code = "INVALID_DPOP_PROOF"
     bearer_error = "invalid_dpop_proof"
 
     def __init__(
-        self, message: str, *, nonce: str, is_nonce_missing: bool = False, action: str = "", detail: str = ""
+        self, message: str, *, nonce: str, error: str = "invalid_dpop_proof", action: str = "", detail: str = ""
     ) -> None:
         super().__init__(message, action=action, detail=detail)
         self.nonce = nonce
-        if is_nonce_missing:
-            self.bearer_error = "use_dpop_nonce"  # type: ignore[misc]
+        self.bearer_error = error  # type: ignore[misc]
 
 
 class InsufficientScope(Refusal):

@@ -384,10 +384,11 @@ class Doorkeeper(Protocol):
 
     def check_proof(
         self, principal: Principal, authorization: bytes, proofs: Sequence[str], *, method: str, url: str
-    ) -> None:
+    ) -> str:
         """For a principal whose token is bound to a key: raise `InvalidProof` unless this request proves it.
 
-        `proofs`: the values of its DPoP headers. Nothing happens for a bearer token.
+        `proofs`: the values of its DPoP headers. Returns the nonce to tell with the answer; for a bearer token
+        nothing happens.
         """
 
     def on_revoked(self, listener: Callable[[Callable[[Principal], bool]], None]) -> None:
@@ -413,6 +414,9 @@ class ProofChecker(Protocol):
 
     def nonce(self) -> str:
         """The one to use next; good for five minutes at least, on every replica."""
+
+    def offered_nonce(self) -> str:
+        """The same for an answer to a good proof, so that the next is not refused (RFC 9449 §8.2); empty: none."""
 
 
 class ProviderTokenKeeper(Protocol):

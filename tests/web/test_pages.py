@@ -61,6 +61,7 @@ def every_page(text: str) -> dict[str, str]:
         "chooser": pages.chooser(ChooserView(text, text, text, (Button(text, text), Button(text, text)))),
         "chooser-own": pages.chooser(ChooserView(text, text, "", (Button(text, text),))),
         "device": pages.device(DeviceView(text, text)),
+        "device-again": pages.device(DeviceView(text, problem=text)),
         "device-approved": pages.device(DeviceView(text, done="approved")),
         "device-refused": pages.device(DeviceView(text, done="refused")),
         "account": pages.account(AccountView(text or "Ada", MOMENT, text, (connection(text), connection(text)))),

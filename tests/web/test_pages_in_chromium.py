@@ -1,35 +1,19 @@
 """Our pages in a real browser: the whole way, by keyboard, in both colour schemes, on a phone."""
 
-import os
-from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser
 
-from tests.parts.chromium import a_person, chromium
+from tests.parts.chromium import a_person, keep_picture, scrolls_sideways
 from tests.support.house import Door, Flow, open_door
 from vestibule.testing.identity_provider import ScriptedIdentityProvider
-from vestibule.testing.recording_upstream import RecordingUpstream, json_answer
+from vestibule.testing.recording_upstream import RecordingUpstream
 
 pytestmark = pytest.mark.slow
 
 LONG = "An application with a name that goes on and on " * 3
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as running:
-        yield running
-
-
-@pytest.fixture
-async def client_port() -> AsyncIterator[int]:
-    """Where a native client waits for its code."""
-    async with RecordingUpstream() as waiting:
-        waiting.answer = json_answer({"you": "may close this"})
-        yield waiting.port
 
 
 async def flow_of(door: Door, port: int, **metadata: str) -> Flow:
@@ -40,17 +24,6 @@ async def flow_of(door: Door, port: int, **metadata: str) -> Flow:
 
 def code_in(url: str) -> str:
     return parse_qs(urlsplit(url).query)["code"][0]
-
-
-async def keep_picture(page: Page, name: str) -> None:
-    """For people who want to look: VESTIBULE_PICTURES names a folder."""
-    if folder := os.environ.get("VESTIBULE_TEST_PICTURES"):
-        await page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
-
-
-async def no_sideways_scrolling(page: Page) -> bool:
-    widest = await page.locator("body").evaluate("body => body.ownerDocument.documentElement.scrollWidth")
-    return int(widest) <= (page.viewport_size or {"width": 0})["width"]
 
 
 async def test_sign_in_and_consent(door: Door, browser: Browser, client_port: int) -> None:
@@ -123,11 +96,11 @@ async def test_every_page_fits(door: Door, browser: Browser, client_port: int, s
     ):
         await page.goto(url)
         await keep_picture(page, f"{name}-{scheme}-{width}")
-        assert await no_sideways_scrolling(page), name
+        assert not await scrolls_sideways(page), name
         backgrounds.add(await page.locator("body").evaluate("body => getComputedStyle(body).backgroundColor"))
     await page.get_by_role("button", name="Allow and sign in").click()
     await keep_picture(page, f"development-{scheme}-{width}")
-    assert await no_sideways_scrolling(page)
+    assert not await scrolls_sideways(page)
     assert backgrounds == {"rgb(22, 21, 19)" if scheme == "dark" else "rgb(246, 243, 238)"}
     for button in await page.get_by_role("button").all():
         box = await button.bounding_box()
@@ -159,7 +132,8 @@ async def test_through_a_provider_of_another_origin(
             page = await (await a_person(browser)).new_page()
             await page.goto(flow.authorize_url())
             await keep_picture(page, "consent-two-providers")
-            await page.get_by_role("button", name="Allow and sign in with Work").click()
+            await page.get_by_role("button", name="Allow and sign in").click()
+            await page.get_by_role("button", name="Sign in with Work").click()
             await page.wait_for_url(f"{flow.redirect_uri}?code=*")
 
 

@@ -12,7 +12,7 @@ from vestibule.authorization_server.authenticate import Credentials, authenticat
 from vestibule.authorization_server.replies import Browser, Context, Cookie, CookieName, JsonReply, Redirect
 from vestibule.authorization_server.server import DEVICE_CODE_PREFIX, AuthorizationServer
 from vestibule.authorization_server.throttle import Rate, network_of, site_of
-from vestibule.errors import PageError, TooManyRequests, UnauthorizedClient
+from vestibule.errors import PageError, TooManyRequests, UnauthorizedClient, UnknownUserCode
 from vestibule.model import AuthorizationRequest, DeviceRequest, Purpose, digest
 from vestibule.protocol.device import make_user_code, read_user_code, show_user_code
 from vestibule.protocol.parameters import Parameters
@@ -111,7 +111,7 @@ async def _find(typed: str, server: AuthorizationServer, context: Context) -> De
     request = await server.store.device_requests.find(code, now=server.clock()) if code else None
     if request is None:
         shown = hashlib.sha256(typed.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-        raise PageError(
+        raise UnknownUserCode(
             "This code is not one that a device is waiting with.",
             action="Look at the device again: its code has eight letters and lives ten minutes.",
             detail=f"code {shown}",

@@ -63,6 +63,7 @@ class Exchange:
         "keep_alive",
         "lane",
         "last_activity",
+        "next_nonce",
         "principal",
         "request",
         "request_id",
@@ -90,6 +91,7 @@ class Exchange:
         self.keep_alive = keep_alive
         self.request_id = request_id
         self.last_activity = now
+        self.next_nonce = ""  # of DPoP, for the client to use next
         self.deadline = 0.0  # on the loop's clock; 0: none
         self._answer: ProxiedAnswer | None = None
         self._discarded = 0
@@ -253,7 +255,7 @@ class Exchange:
             self._begin_stream()
         if not self.request.is_whole or self.lane.is_closing_soon:
             self.keep_alive = False  # the answer came before the request was whole; its rest is not another request
-        answer.end_head(close=not self.keep_alive, request_id=self.request_id)
+        answer.end_head(close=not self.keep_alive, request_id=self.request_id, next_nonce=self.next_nonce)
 
     def _begin_stream(self) -> None:
         self.lane.gateway.streams.add(self)

@@ -32,7 +32,7 @@ _NOT_TO_CLIENT = HOP_BY_HOP | frozenset(
         b"strict-transport-security public-key-pins alt-svc x-powered-by clear-site-data location refresh link nel "
         b"report-to reporting-endpoints content-security-policy content-security-policy-report-only via "
         b"x-content-type-options service-worker-allowed set-login accept-ch critical-ch x-request-id x-sendfile "
-        b"cache-control expires pragma age surrogate-control"
+        b"cache-control expires pragma age surrogate-control dpop-nonce"
     ).split()
 )
 _NOT_TO_CLIENT_PREFIXES = (b"access-control-", b"proxy-", b"x-accel-", b"x-lighttpd-", b"x-litespeed-")

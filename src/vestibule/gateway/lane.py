@@ -309,7 +309,7 @@ class Lane(HttpToolsProtocol):
     def _admitted(self, exchange: Exchange, principal: Principal | None, session: bytes | None) -> None:
         route = exchange.route
         if principal is not None and principal.key_thumbprint:
-            self._check_proof(route, principal)
+            exchange.next_nonce = self._check_proof(route, principal)
         route.permission.check(principal, route.resource)
         if session is not None:
             exchange.request.session = route.sessions.unbind(session, principal, route.resource)
@@ -317,12 +317,12 @@ class Lane(HttpToolsProtocol):
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         exchange.admitted(principal)
 
-    def _check_proof(self, route: "Route", principal: Principal) -> None:
-        """RFC 9449 §7: this very request proves the key that its token is for."""
+    def _check_proof(self, route: "Route", principal: Principal) -> str:
+        """RFC 9449 §7: this very request proves the key that its token is for. Returns the nonce to use next."""
         proofs = [value.decode("latin-1") for name, value in self.headers if name == b"dpop"]
         authorization = dict(self.headers)[b"authorization"]
         method, url = self.parser.get_method().decode("ascii"), route.resource.identifier
-        self.gateway.doorkeeper.check_proof(principal, authorization, proofs, method=method, url=url)
+        return self.gateway.doorkeeper.check_proof(principal, authorization, proofs, method=method, url=url)
 
     # --- what an exchange asks of its connection --------------------------------------------------------------------
 

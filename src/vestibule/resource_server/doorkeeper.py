@@ -76,11 +76,17 @@ class ResourceServer:
             )
         scheme, bearer = parse_authorization(authorization)
         token = self._verify(bearer, now, resource)
-        if (scheme == "dpop") != bool(token.key_thumbprint):
+        if scheme == "bearer" and token.key_thumbprint:
             # RFC 9449 §7.2: a token that is bound to a key and comes as a bearer token has lost its key.
+            raise InvalidProof(
+                "The access token is bound to a key, and came as a bearer token.",
+                action='Send it with "Authorization: DPoP" and a proof.',
+                error="invalid_token",
+                nonce=self._proofs.nonce(),
+            )
+        if scheme == "dpop" and not token.key_thumbprint:
             raise InvalidToken(
-                "The access token does not go with this authentication scheme.",
-                action='Send tokens of token_type DPoP with "Authorization: DPoP" and a proof, others with "Bearer".',
+                "The access token is bound to no key.", action='Send tokens of token_type Bearer with "Bearer".'
             )
         principal = _principal(token)
         self._remember((resource.identifier, sha256(authorization).digest()), principal, token.expires_at)
@@ -91,20 +97,21 @@ class ResourceServer:
 
     def check_proof(
         self, principal: Principal, authorization: bytes, proofs: Sequence[str], *, method: str, url: str
-    ) -> None:
+    ) -> str:
         if not principal.key_thumbprint:
-            return
+            return ""
         _, token = parse_authorization(authorization)
         try:
             proof = self._proofs.check(proofs, method=method, url=url, access_token=token)
         except UseDpopNonce as error:
-            raise InvalidProof(error.message, nonce=error.nonce, is_nonce_missing=True) from error
+            raise InvalidProof(error.message, nonce=error.nonce, error=error.error) from error
         except InvalidDpopProof as error:
             raise InvalidProof(
                 error.message, nonce=self._proofs.nonce(), action=error.action, detail=error.detail
             ) from error
         if proof.thumbprint != principal.key_thumbprint:
             raise InvalidProof("The DPoP proof is of another key than the token's.", nonce=self._proofs.nonce())
+        return self._proofs.offered_nonce()
 
     def read(self, token: str, now: float) -> AccessToken:
         return self._verify(token, now)

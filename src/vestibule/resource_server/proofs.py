@@ -52,6 +52,9 @@ class DpopProofs:
 
         return self._authenticator.tag(PURPOSE, _period(self._clock().timestamp(), NONCE_LIFETIME))
 
+    def offered_nonce(self) -> str:
+        return self.nonce() if self._needs_nonce else ""
+
     def _is_ours(self, nonce: str, now: float) -> bool:
         from vestibule.protocol.dpop import NONCE_LIFETIME
 

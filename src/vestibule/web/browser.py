@@ -13,6 +13,7 @@ from vestibule.authorization_server.replies import Redirect
 from vestibule.errors import PageError
 from vestibule.identity_providers.development import DevelopmentProvider
 from vestibule.model import Client, ClientOrigin, Purpose
+from vestibule.ports import IdentityProvider
 from vestibule.protocol.redirect_uri import host_of, is_loopback
 from vestibule.web.pages.render import form_origin
 from vestibule.web.pages.views import (
@@ -92,7 +93,8 @@ class BrowserEndpoints:
             csrf=plane.server.authenticator.tag(_DEVELOPMENT_CSRF, message),
             people=tuple(PersonView(one.login, one.name, one.email) for one in provider.people),
         )
-        return plane.pages.respond(plane.pages.development(view), form_action=("https:", "http:"))
+        # Which client the answer goes on to is not known here, and may be an application with a scheme of its own.
+        return plane.pages.respond(plane.pages.development(view), form_action=None)
 
     async def home(self, request: Request) -> Response:
         plane = self._plane
@@ -122,13 +124,19 @@ class BrowserEndpoints:
             txn=found.request.request_id,
             csrf=found.csrf,
             client_name=_name(found.client) if found.client is not None else "",
-            buttons=tuple(Button(one.name, f"Sign in with {one.title}") for one in found.providers),
+            buttons=tuple(Button(one.name, _way(one)) for one in found.providers),
         )
-        response = plane.pages.respond(plane.pages.chooser(view), form_action=("https:", *plane.form_sources))
+        response = plane.pages.respond(
+            plane.pages.chooser(view), form_action=self._where_forms_lead(found.request.redirect_uri)
+        )
         return plane.with_cookies(response, found.cookies)
 
     def _redirect(self, reply: Redirect, request: Request) -> Response:
         return self._plane.redirect(reply, request)
+
+    def _where_forms_lead(self, redirect_uri: str) -> tuple[str, ...]:
+        """To the provider, from it back to us, and on to the client: browsers hold form-action against every step."""
+        return ("https:", *self._plane.form_sources, *_own_source(redirect_uri))
 
     async def _consent_view(self, question: Question) -> ConsentView:
         client, upstream = question.client, question.resource.upstream
@@ -161,9 +169,13 @@ class BrowserEndpoints:
             account=_account(identity.name, identity.email) if identity is not None else "",
             tenant=question.session.tenant if question.session is not None else "default",
             button="Allow" if identity is not None else "Allow and sign in",
-            form_action=("https:", *self._plane.form_sources, *_own_source(redirect_uri)),
+            form_action=self._where_forms_lead(redirect_uri),
             refused_at=question.refused_at,
         )
+
+
+def _way(provider: IdentityProvider) -> str:
+    return provider.title if isinstance(provider, DevelopmentProvider) else f"Sign in with {provider.title}"
 
 
 def _name(client: Client) -> str:

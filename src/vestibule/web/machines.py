@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from vestibule.authorization_server import device, introspect, par, register, revoke, token
+from vestibule.authorization_server.authenticate import Credentials
 from vestibule.authorization_server.replies import JsonReply
 from vestibule.errors import StoreUnavailable
 from vestibule.protocol import discovery
@@ -70,13 +71,15 @@ class MachineEndpoints:
 
     async def token(self, request: Request) -> Response:
         plane = self._plane
-        form = await read_form(request)
-        return _json(await token.token(form, credentials_of(request), plane.server, plane.context(request)))
+        form, credentials = await read_form(request), credentials_of(request)
+        reply = await token.token(form, credentials, plane.server, plane.context(request))
+        return _json(reply, self._next_nonce(credentials))
 
     async def push(self, request: Request) -> Response:
         plane = self._plane
-        form = await read_form(request)
-        return _json(await par.push(form, credentials_of(request), plane.server, plane.context(request)))
+        form, credentials = await read_form(request), credentials_of(request)
+        reply = await par.push(form, credentials, plane.server, plane.context(request))
+        return _json(reply, self._next_nonce(credentials))
 
     async def device_authorization(self, request: Request) -> Response:
         plane = self._plane
@@ -103,6 +106,11 @@ class MachineEndpoints:
             return JSONResponse({"ready": False, "store": "unavailable"}, status_code=503, headers=NO_STORE)
         return JSONResponse({"ready": True, "store": "ok"}, headers=NO_STORE)
 
+    def _next_nonce(self, credentials: Credentials) -> Mapping[str, str]:
+        """RFC 9449 §8.2: whoever has just proven a key learns the nonce for the next time."""
+        nonce = self._plane.server.proofs.offered_nonce() if credentials.proofs else ""
+        return {"DPoP-Nonce": nonce} if nonce else {}
 
-def _json(reply: JsonReply) -> Response:
-    return JSONResponse(dict(reply.body), status_code=reply.status, headers=NO_STORE)
+
+def _json(reply: JsonReply, headers: Mapping[str, str] | None = None) -> Response:
+    return JSONResponse(dict(reply.body), status_code=reply.status, headers={**NO_STORE, **(headers or {})})

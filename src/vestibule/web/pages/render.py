@@ -91,15 +91,16 @@ class Pages:
         page: str,
         *,
         status: int = 200,
-        form_action: tuple[str, ...] = (),
+        form_action: tuple[str, ...] | None = (),
         headers: Mapping[str, str] | None = None,
     ) -> HTMLResponse:
+        """`form_action`: where forms may lead beside ourselves; None: anywhere."""
         policy = "; ".join(
             (
                 "default-src 'none'",
                 "style-src 'self'",
                 "img-src 'self' data:",
-                "form-action " + " ".join(("'self'", *form_action)),
+                *(() if form_action is None else ("form-action " + " ".join(("'self'", *form_action)),)),
                 "frame-ancestors 'none'",
                 "base-uri 'none'",
             )

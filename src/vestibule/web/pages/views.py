@@ -65,6 +65,7 @@ class DeviceView:
     csrf: str = field(repr=False)
     user_code: str = field(default="", repr=False)
     done: str = ""  # approved, refused
+    problem: str = ""  # what was wrong with the code that was typed
 
 
 @dataclass(frozen=True, slots=True)
