@@ -182,9 +182,6 @@ class GrantStore(Protocol):
     ) -> Sequence[Grant]:
         """Those of this tenant, this person, this client and this resource, where they are named; the newest first."""
 
-    async def touch(self, grant_id: GrantId, *, now: datetime) -> None:
-        """It has given a token."""
-
     async def revoke(self, grant_id: GrantId, *, now: datetime, tokens_expire_at: datetime) -> bool:
         """Mark it revoked and announce that to every replica, in one step that cannot happen half.
 
@@ -218,7 +215,7 @@ class RefreshTokenStore(Protocol):
     async def rotate(
         self, digest: TokenDigest, successor: RefreshToken, sealed_successor: bytes, *, now: datetime
     ) -> bool:
-        """Spend the token and add its successor, in one step.
+        """Spend the token, add its successor, and note the use in its grant, in one step.
 
         True for exactly one of any number of concurrent callers; False when it was spent, has expired, or its grant is
         revoked.

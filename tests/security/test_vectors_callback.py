@@ -312,3 +312,27 @@ async def test_a_provider_that_answers_nothing_costs_ten_seconds_at_most(
     begun = time.monotonic()
     assert (await visitor.decide(page)).status_code == 503
     assert time.monotonic() - begun < 4
+
+
+@vector("CB-028")
+async def test_a_provider_that_is_gone_meanwhile_signs_nobody_in(
+    vector: str, tmp_path: Path, upstream: RecordingUpstream, idp: ScriptedIdentityProvider
+) -> None:
+    """The operator takes it out of the file while somebody is there; the store knows the sign-in still."""
+    work = {
+        "kind": "oidc",
+        "name": "work",
+        "issuer": idp.issuer,
+        "client_id": idp.client_id,
+        "client_secret": idp.client_secret,
+    }
+    async with open_door(tmp_path, upstream.url, identity_providers=[work]) as door:
+        idp.now = lambda: door.clock().timestamp()
+        visitor, url = await to_provider(door)
+        returned = (await visitor.http.get(url)).headers["location"]
+        cookies, port = dict(visitor.http.cookies), int(door.url.rpartition(":")[2])
+    development = [{"kind": "development", "name": "development"}]
+    async with open_door(tmp_path, upstream.url, identity_providers=development, port=port) as door:
+        visitor = door.browser()
+        visitor.http.cookies.update(cookies)
+        assert_nobody_came_in(await visitor.get(returned), visitor)

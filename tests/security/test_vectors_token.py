@@ -427,3 +427,14 @@ def _digest(secret: str) -> bytes:
     from vestibule.model import digest
 
     return digest(secret)
+
+
+@vector("TOK-004")
+async def test_there_is_no_code_without_a_challenge_that_a_verifier_could_be_sent_for(vector: str, door: Door) -> None:
+    client = await door.register(token_endpoint_auth_method="client_secret_post")
+    flow = Flow(door, client)
+    answer = await door.browser().get(flow.authorize_url(code_challenge=None, code_challenge_method=None))
+    assert "error=invalid_request" in answer.headers["location"]
+    assert "code=" not in answer.headers["location"]
+    status, said = await token(door, flow.form(code="vac_" + "x" * 43, client_secret=client["client_secret"]))
+    assert (status, said["error"]) == (400, "invalid_grant")

@@ -72,10 +72,6 @@ class SqlGrantStore:
         async with self._database.read() as connection:
             return [_grant(row) for row in await connection.execute(query)]
 
-    async def touch(self, grant_id: GrantId, *, now: datetime) -> None:
-        async with self._database.write() as connection:
-            await connection.execute(update(grants).where(grants.c.grant_id == grant_id).values(last_used_at=now))
-
     async def revoke(self, grant_id: GrantId, *, now: datetime, tokens_expire_at: datetime) -> bool:
         revoke = (
             update(grants)
@@ -109,14 +105,17 @@ class SqlGrantStore:
         return revoked
 
 
-def live_grant_of(table: Table, digest: TokenDigest) -> Select[tuple[str, str]]:
-    """The id and tenant of the live grant behind a code or a refresh token, locked until the transaction ends."""
+def live_grant_of(table: Table, digest: TokenDigest, *, alone: bool = False) -> Select[tuple[str, str]]:
+    """The id and tenant of the live grant behind a code or a refresh token, locked until the transaction ends.
+
+    `alone`: for whoever will write it. Two who share the lock and then both want to write wait for each other for ever.
+    """
     grant_id: Column[str] = table.c.grant_id
     return (
         select(grants.c.grant_id, grants.c.tenant)
         .join(table, grant_id == grants.c.grant_id)
         .where(table.c.digest == digest, grants.c.revoked_at.is_(None))
-        .with_for_update(read=True, of=grants)
+        .with_for_update(read=not alone, of=grants)
     )
 
 

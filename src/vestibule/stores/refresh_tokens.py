@@ -47,7 +47,7 @@ class SqlRefreshTokenStore:
             .values(spent_at=now, successor_digest=successor.digest, sealed_successor=sealed_successor)
         )
         async with self._database.write() as connection:
-            grant = (await connection.execute(live_grant_of(tokens, digest))).one_or_none()
+            grant = (await connection.execute(live_grant_of(tokens, digest, alone=True))).one_or_none()
             if grant is None:
                 return False
             if successor.grant_id != grant.grant_id:
@@ -55,6 +55,8 @@ class SqlRefreshTokenStore:
             if (await connection.execute(spend)).rowcount != 1:
                 return False
             await connection.execute(insert(tokens).values(_row(successor)))
+            used = update(grants).where(grants.c.grant_id == grant.grant_id).values(last_used_at=now)
+            await connection.execute(used)
         return True
 
 

@@ -186,7 +186,7 @@ def _claim(client: Client, *, is_trusted: bool) -> tuple[str, bool]:
     match client.origin:
         case ClientOrigin.DOCUMENT if is_trusted:
             return (
-                f"Its description is published at {host_of(client.client_id)}, which this server's operator knows.",
+                f"Its description is published at {host_of(client.client_id)}, known to this server's operator.",
                 True,
             )
         case ClientOrigin.DOCUMENT:

@@ -32,7 +32,6 @@ async def redeem_refresh_token(call: TokenCall, server: AuthorizationServer) -> 
     scopes = narrowed(read_scope(call.form.get("scope")), grant.scopes)
     scopes = permitted(scopes, grant.identity.roles, server.settings.permissions)  # the file may say less by now
     successor = await _rotate(token, grant, call, server) or await _answer_again(token, call, server)
-    await server.store.grants.touch(grant.grant_id, now=server.clock())
     await server.record(
         call.context,
         "token.refresh",

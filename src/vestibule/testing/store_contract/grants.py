@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 from vestibule.model import DEFAULT_TENANT, Grant, Revocation, RevocationKind
-from vestibule.testing.records import NOW, a_revocation, an_identity, fresh, some_kept_tokens
+from vestibule.testing.records import NOW, a_refresh_token, a_revocation, an_identity, fresh
 from vestibule.testing.store_contract.support import (
     CALLERS,
     ROUNDS,
@@ -17,6 +17,7 @@ from vestibule.testing.store_contract.support import (
     announced,
     coded,
     granted,
+    refreshable,
     revoke,
     unlike,
     winners,
@@ -65,22 +66,17 @@ class GrantContract:
         assert revoked.grant_id not in listed
         assert len(await store.grants.list_live(limit=3)) == 3
 
-    async def test_a_grant_knows_its_end_its_use_its_roles_and_its_tokens(self, open_store: StoreOpener) -> None:
-        store, kept = await open_store(), some_kept_tokens()
-        await store.kept_tokens.add(kept)
-        grant = await granted(
-            store,
-            identity=an_identity(subject=STRANGE, email=STRANGE, roles=frozenset({"admin", STRANGE})),
-            client_id=f"https://app.example/{unlike(2000)}",
-            resource=STRANGE,
-            expires_at=NOW + timedelta(days=90),
-            last_used_at=NOW,
-            tokens_id=kept.tokens_id,
-        )
-        assert await store.grants.get(grant.grant_id) == grant
-        await store.grants.touch(grant.grant_id, now=NOW + SECOND)
-        assert await store.grants.get(grant.grant_id) == replace(grant, last_used_at=NOW + SECOND)
-        await store.grants.touch("unknown", now=NOW)
+    async def test_a_rotation_is_a_use_of_the_grant(self, open_store: StoreOpener) -> None:
+        store = await open_store()
+        grant, token = await refreshable(store)
+        other = await granted(store)
+        successor = a_refresh_token(grant)
+        assert await store.refresh_tokens.rotate(token.digest, successor, b"sealed", now=NOW + SECOND)
+        assert await store.refresh_tokens.rotate(token.digest, successor, b"sealed", now=NOW + 2 * SECOND) is False
+        found = await store.grants.get(grant.grant_id)
+        assert found is not None
+        assert found.last_used_at == NOW + SECOND
+        assert await store.grants.get(other.grant_id) == other
 
     async def test_live_grants_are_listed_by_person_client_and_tenant(self, open_store: StoreOpener) -> None:
         store = await open_store()
