@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -129,7 +129,8 @@ class AuthorizationServer:
     async def remember_client(self, client_id: str, context: Context) -> None:
         """Somebody has approved it: what its document says is kept, for the day its host is down."""
         if is_url(client_id):
-            await self.clients.remember(await self.clients.for_authorize(client_id, context.address))
+            client = await self.clients.for_authorize(client_id, context.address)
+            await self.clients.remember(replace(client, registered_at=self.clock()))  # as of the first time
 
     def resource(self, identifier: str) -> Resource | None:
         return next((found for found in self.settings.resources if found.identifier == identifier), None)
