@@ -4,13 +4,14 @@ PYTHON ?= python3
 UV ?= $(shell command -v uv 2>/dev/null || echo .cache/uv/bin/uv)
 RUN = $(UV) run --frozen
 
-.PHONY: demo test lint types imports unit bench bench-as clean help
+.PHONY: demo test lint types imports unit torture-as bench bench-as clean help
 
 help:
-	@echo "make demo      an MCP server behind sign-in, on this computer (PORT=8080)"
-	@echo "make test      lint, types, import contract, tests: all that CI does"
-	@echo "make bench     how fast the gateway is, beside nginx (needs nginx and wrk)"
-	@echo "make bench-as  sign-ins and refreshes per second, beside npm oidc-provider"
+	@echo "make demo        an MCP server behind sign-in, on this computer (PORT=8080)"
+	@echo "make test        lint, types, import contract, tests: all that CI does"
+	@echo "make torture-as  sign-ins, refreshes, revocations, crashes and rotations against a model, for long"
+	@echo "make bench       how fast the gateway is, beside nginx (needs nginx and wrk)"
+	@echo "make bench-as    sign-ins and refreshes per second, beside npm oidc-provider"
 
 PORT ?= 8080
 demo: $(UV)
@@ -30,6 +31,10 @@ imports: $(UV)
 
 unit: $(UV) .cache/chromium
 	$(RUN) pytest -q
+
+# Orders of events at the authorization server, for as long as it takes: half an hour or so.
+torture-as: $(UV)
+	$(RUN) pytest -q --hypothesis-profile=torture --timeout=0 tests/authorization_server/test_lineages.py
 
 bench: $(UV)
 	$(RUN) python -m bench.gateway

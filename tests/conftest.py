@@ -7,9 +7,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 
 from tests.support.house import Door, open_door
 from vestibule.testing.recording_upstream import RecordingUpstream
+
+settings.register_profile("torture", max_examples=2000, stateful_step_count=80)  # `make torture-as`
 
 _numbers = itertools.count()
 

@@ -70,7 +70,10 @@ class ClientStore(Protocol):
         """The last registered first."""
 
     async def count_unused(self) -> int:
-        """How many have never got a token."""
+        """How many have registered themselves and never got a token."""
+
+    async def remove_oldest_unused(self, *, before: datetime) -> bool:
+        """Make room: forget the one that has waited longest, if it registered before this."""
 
     async def touch(self, client_id: ClientId, *, now: datetime) -> None:
         """It has got a token. Nothing happens for a client that is not kept here."""
@@ -100,8 +103,6 @@ class AuthorizationRequestStore(Protocol):
 
 class PushedRequestStore(Protocol):
     async def add(self, request: PushedRequest) -> None: ...
-
-    async def get(self, digest: TokenDigest, *, now: datetime) -> PushedRequest | None: ...
 
     async def take(self, digest: TokenDigest, *, now: datetime) -> PushedRequest | None:
         """Exactly one concurrent caller gets it."""
@@ -146,6 +147,9 @@ class ConsentStore(Protocol):
 
     async def list_of(self, tenant: TenantId, user: str) -> Sequence[Consent]: ...
 
+    async def forget_client(self, client_id: ClientId) -> int:
+        """Every person's answer about this client. How many there were."""
+
 
 class SessionStore(Protocol):
     async def add(self, session: Session) -> None: ...
@@ -168,9 +172,15 @@ class GrantStore(Protocol):
         """The grant, revoked or not."""
 
     async def list_live(
-        self, *, tenant: TenantId | None = None, user: str = "", client_id: str = "", limit: int = 1000
+        self,
+        *,
+        tenant: TenantId | None = None,
+        user: str = "",
+        client_id: str = "",
+        resource: str = "",
+        limit: int = 1000,
     ) -> Sequence[Grant]:
-        """Those of this tenant, this person and this client, where they are named; the newest first."""
+        """Those of this tenant, person, client and resource, where they are named; the newest first."""
 
     async def touch(self, grant_id: GrantId, *, now: datetime) -> None:
         """It has given a token."""
@@ -254,6 +264,13 @@ class RevocationFeed(Protocol):
 
     async def since(self, moment: datetime, *, now: datetime) -> Sequence[Revocation]:
         """All that was revoked at or after `moment` and still matters."""
+
+    async def news(self, position: int, *, now: datetime) -> tuple[Sequence[Revocation], int]:
+        """All that was announced at or after this position (0: from the beginning) and still matters; and the position
+        to go on from.
+
+        Positions are microseconds of the store's own clock: replicas whose clocks differ read one feed.
+        """
 
 
 class AuditLog(Protocol):
@@ -383,8 +400,16 @@ class Doorkeeper(Protocol):
 class ProofChecker(Protocol):
     """Whether a request holds the key that its token is for (RFC 9449)."""
 
-    def check(self, proofs: Sequence[str], *, method: str, url: str, access_token: str | None = None) -> Proof:
-        """The proof, new to this replica and with a nonce of ours.
+    def check(
+        self,
+        proofs: Sequence[str],
+        *,
+        method: str,
+        url: str,
+        access_token: str | None = None,
+        remember: bool = True,
+    ) -> Proof:
+        """The proof, with a nonce of ours, and new to this replica if it is to `remember`.
 
         Raises `InvalidDpopProof`, or `UseDpopNonce` with the nonce to use.
         """

@@ -63,6 +63,7 @@ def test_what_is_on_no_list_does_not_pass(name: str) -> None:
         "mcp-name",
         "mcp-param-region",
         "mcp-param-x.y",
+        "mcp-param-a_b",
         "traceparent",
         "tracestate",
         "baggage",
@@ -73,7 +74,7 @@ def test_what_mcp_needs_passes(name: str) -> None:
     assert passes_to_upstream(name.encode())
 
 
-@pytest.mark.parametrize("name", ["mcp_session_id", "mcp-session_id", "content_type", "last_event_id", "mcp-param-a_b"])
+@pytest.mark.parametrize("name", ["mcp_session_id", "mcp-session_id", "content_type", "last_event_id", "mcp_param_a"])
 def test_no_name_with_an_underscore_passes(name: str) -> None:
     assert not passes_to_upstream(name.encode())
 

@@ -12,7 +12,7 @@ from tests.security.vectors import vector
 from tests.support.house import REDIRECT, Door, Flow, hidden_fields, open_door, response_parameters
 from tests.support.wire import Wire
 from vestibule.authorization_server.replies import Browser
-from vestibule.model import Identity
+from vestibule.model import Identity, SignedIn
 from vestibule.protocol.pkce import challenge_of
 from vestibule.testing.recording_upstream import RecordingUpstream
 
@@ -286,7 +286,7 @@ async def test_a_neighbouring_host_cannot_plant_our_cookies_and_consent_for_some
     async with open_door(tmp_path, upstream.url, **_HTTPS) as door:
         server = door.house.plane.server
         victim = Identity(issuer="https://idp.example.com", subject="victim", provider="idp", name="Victim")
-        session = (await server.open_session(victim, "default", Browser())).value
+        session = (await server.open_session(SignedIn(victim), "default", Browser()))[1].value
 
         reg = await door.http.post(
             f"{door.url}/register",

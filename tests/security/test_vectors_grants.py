@@ -506,6 +506,8 @@ async def test_an_issuer_that_is_down_is_temporary(house: Door, idp: ScriptedIde
     answer = await present(house, text)
     assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
     del idp.script.answers["/jwks"]
+    assert (await present(house, text)).status_code == 503  # not asked again at once
+    house.clock.advance(5)
     assert (await present(house, text)).status_code == 200
 
 

@@ -220,7 +220,7 @@ def response_parameters(answer: httpx2.Response, redirect_uri: str) -> dict[str,
 _templates: list[Path] = []
 
 
-async def _migrated_store() -> Path:
+async def migrated_store() -> Path:
     """An empty store at the newest revision: copying it is quicker than migrating anew for every test."""
     if not _templates:
         path = Path(tempfile.mkdtemp(prefix="vestibule-template-")) / "vestibule.db"
@@ -252,7 +252,7 @@ async def open_door(
     if "secret_key" in keys:
         del document["keys"]
     if str(document["store"]).startswith("sqlite") and not (folder / "vestibule.db").exists():
-        shutil.copy(await _migrated_store(), folder / "vestibule.db")
+        shutil.copy(await migrated_store(), folder / "vestibule.db")
     file = folder / "vestibule.yaml"
     file.write_text(yaml.safe_dump(document))
     clock = clock or FrozenClock()

@@ -31,6 +31,7 @@ def consent(text: str, *, refused: bool = False, account: str = "", code: str = 
     return ConsentView(
         txn=text,
         csrf=text,
+        account_tag=text,
         client_name=text,
         client_claim=text,
         is_verified_host=False,

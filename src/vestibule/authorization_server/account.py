@@ -72,8 +72,7 @@ async def end_connection(
         raise NotFoundPage("There is no such connection.", action="It may have ended already: look at the page again.")
     for consent in found.consents:
         await server.store.consents.forget(consent.key)
-    for grant in found.grants:
-        await revoke_grant(grant.grant_id, server, context, reason="ended by the person")
+    await _end_grants(found, session, server, context)
     await server.record(
         context,
         "consent.forget",
@@ -84,6 +83,18 @@ async def end_connection(
         target=found.resource,
     )
     return found
+
+
+async def _end_grants(connection: Connection, session: Session, server: AuthorizationServer, context: Context) -> None:
+    """All of them: a client that is not asked about again may have made more than the page shows."""
+    while live := await server.store.grants.list_live(
+        tenant=session.tenant,
+        user=session.identity.user,
+        client_id=connection.client_id,
+        resource=connection.resource,
+    ):
+        for grant in live:
+            await revoke_grant(grant.grant_id, server, context, reason="ended by the person")
 
 
 async def sign_out(browser: Browser, server: AuthorizationServer, context: Context) -> Redirect:
@@ -139,7 +150,9 @@ async def _session(browser: Browser, server: AuthorizationServer) -> Session:
 
 async def _connections(session: Session, server: AuthorizationServer) -> tuple[Connection, ...]:
     user, tenant = session.identity.user, session.tenant
-    grants = await server.store.grants.list_live(tenant=tenant, user=user)
+    now = server.clock()
+    live = await server.store.grants.list_live(tenant=tenant, user=user)
+    grants = [one for one in live if one.expires_at is None or one.expires_at > now]
     consents = await server.store.consents.list_of(tenant, user)
     keys = dict.fromkeys(
         [(grant.client_id, grant.resource) for grant in grants]

@@ -4,10 +4,12 @@ The person gets the scopes that their roles allow; the client is told in the tok
 """
 
 from dataclasses import replace
+from datetime import timedelta
 
+from vestibule.authorization_server.endings import revoke_grant
 from vestibule.authorization_server.replies import Context, Redirect
 from vestibule.authorization_server.server import AuthorizationServer
-from vestibule.errors import OAuthError, PageError
+from vestibule.errors import AccessDenied, OAuthError, PageError
 from vestibule.model import AuthorizationRequest, Grant, Purpose, RequestState, Session
 from vestibule.protocol.authorize import code_response, error_response
 from vestibule.protocol.scope import permitted
@@ -30,10 +32,13 @@ async def give(
     if request.purpose is Purpose.ACCOUNT:
         return Redirect(f"{server.settings.issuer}/me")
     await server.remember_client(request.client_id, context)
-    grant = _grant(request, session, server)
+    client = await server.clients.for_token(request.client_id)
+    longest = (server.lifetimes_for(client) if client is not None else server.settings.lifetimes).grant
+    grant = _grant(request, session, longest, server)
     if request.purpose is Purpose.DEVICE:
-        return await _give_to_device(request, grant, server, context)
+        return await _give_to_device(request, grant, session, server, context)
     code = await server.issue_code(grant, request)
+    await _check_still_signed_in(grant, session, server, context)
     await _record(grant, "code.issue", server, context)
     return Redirect(
         code_response(request.redirect_uri, code=code, state=request.client_state, issuer=server.settings.issuer)
@@ -49,9 +54,10 @@ def refusal(request: AuthorizationRequest, error: OAuthError, server: Authorizat
 
 
 async def _give_to_device(
-    request: AuthorizationRequest, grant: Grant, server: AuthorizationServer, context: Context
+    request: AuthorizationRequest, grant: Grant, session: Session, server: AuthorizationServer, context: Context
 ) -> Redirect:
     await server.store.grants.add(grant)
+    await _check_still_signed_in(grant, session, server, context)
     approved = request.device_digest is not None and await server.store.device_requests.approve(
         request.device_digest, grant.grant_id, now=server.clock()
     )
@@ -61,9 +67,17 @@ async def _give_to_device(
     return Redirect(f"{server.settings.issuer}/device?done=1")
 
 
-def _grant(request: AuthorizationRequest, session: Session, server: AuthorizationServer) -> Grant:
+async def _check_still_signed_in(grant: Grant, session: Session, server: AuthorizationServer, context: Context) -> None:
+    """Everything of this person may have been ended between the look at the session and the writing of the grant."""
+    if await server.store.sessions.get(session.digest, now=server.clock()) is None:
+        await revoke_grant(grant.grant_id, server, context, reason="signed out meanwhile")
+        raise AccessDenied("This person has been signed out meanwhile.", action="Sign in again.")
+
+
+def _grant(
+    request: AuthorizationRequest, session: Session, longest: timedelta | None, server: AuthorizationServer
+) -> Grant:
     now, identity = server.clock(), session.identity
-    longest = server.settings.lifetimes.grant
     return Grant(
         grant_id=server.token(size=16),
         tenant=session.tenant,

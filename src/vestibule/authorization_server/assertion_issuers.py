@@ -17,6 +17,7 @@ from vestibule.protocol.json_body import UnreadableJson, read_object
 
 KEEP = timedelta(hours=1)
 COOLDOWN = timedelta(minutes=1)
+PAUSE = timedelta(seconds=5)  # after a failure, while there are no keys at all
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,8 @@ class AssertionIssuer:
 
     issuer: str
     kind: Literal["enterprise", "workload"]
+    name: str  # whose people or workloads these are: the first part of what we call them
     jwks_uri: str = ""  # empty: by discovery
-    provider: str = ""  # enterprise: the identity provider whose people these are; empty: one of their own
     audience: str = ""  # workload: what `aud` must say; empty: our issuer
     clients: tuple[str, ...] = ()  # enterprise: which clients may use it; empty: every confidential one
     workloads: tuple["Workload", ...] = ()
@@ -41,8 +42,8 @@ class Workload:
     client_id: str
 
     def fits(self, subject: str) -> bool:
-        # `[` is no wildcard here: a subject may have one
-        return fnmatchcase(subject, self.subject.replace("[", "[[]"))
+        # `[` and `?` are no wildcards here: a subject may have them
+        return fnmatchcase(subject, self.subject.replace("[", "[[]").replace("?", "[?]"))
 
 
 @dataclass(slots=True)
@@ -57,6 +58,7 @@ class AssertionIssuers:
         self._http = http
         self._clock = clock
         self._kept: dict[str, _Keys] = {}
+        self._tried_at: dict[str, datetime] = {}  # whether it was in vain or not
         self._locks: dict[str, asyncio.Lock] = {}
 
     def __bool__(self) -> bool:
@@ -77,20 +79,22 @@ class AssertionIssuers:
 
     async def _keys(self, issuer: AssertionIssuer, *, fresh: bool = False) -> Mapping[str, Any]:
         async with self._locks.setdefault(issuer.issuer, asyncio.Lock()):
-            kept = self._kept.get(issuer.issuer)
-            if kept is not None and self._clock() - kept.read_at < (COOLDOWN if fresh else KEEP):
+            kept, now = self._kept.get(issuer.issuer), self._clock()
+            if kept is not None and now - kept.read_at < (COOLDOWN if fresh else KEEP):
                 return kept.jwks
+            tried = self._tried_at.get(issuer.issuer)
+            if tried is not None and now - tried < (COOLDOWN if kept is not None else PAUSE):
+                if kept is not None:
+                    return kept.jwks
+                raise _unavailable(f"{issuer.issuer}: failed a moment ago")
+            self._tried_at[issuer.issuer] = now
             try:
                 jwks = await self._fetch(issuer)
             except (FetchError, UnreadableJson) as error:
                 if kept is not None:
                     return kept.jwks
                 detail = error.detail if isinstance(error, FetchError) else str(error)
-                raise TemporarilyUnavailable(
-                    "The keys of the assertion's issuer cannot be read right now.",
-                    action="Try again in a minute.",
-                    detail=f"{issuer.issuer}: {detail}",
-                ) from error
+                raise _unavailable(f"{issuer.issuer}: {detail}") from error
             self._kept[issuer.issuer] = _Keys(jwks, self._clock())
             return jwks
 
@@ -112,3 +116,9 @@ class AssertionIssuers:
         if answer.status != 200:
             raise FetchError("The document did not come.", detail=f"{url} answered {answer.status}")
         return read_object(answer.body)
+
+
+def _unavailable(detail: str) -> TemporarilyUnavailable:
+    return TemporarilyUnavailable(
+        "The keys of the assertion's issuer cannot be read right now.", action="Try again in a minute.", detail=detail
+    )

@@ -15,6 +15,7 @@ from vestibule.model import Client
 from vestibule.protocol.parameters import Parameters
 from vestibule.protocol.token_request import PresentedClient, check_client, read_client_credentials
 
+_GUESSES = "guesses of a client's credentials"
 GUESSES = Rate(20, timedelta(minutes=1))  # of one client's secret or assertion, from one network
 
 
@@ -28,23 +29,36 @@ class Credentials:
 
 
 async def authenticate(
-    form: Parameters, credentials: Credentials, server: AuthorizationServer, context: Context, *, endpoint: str
+    form: Parameters,
+    credentials: Credentials,
+    server: AuthorizationServer,
+    context: Context,
+    *,
+    endpoint: str,
+    at_start: bool = False,
 ) -> Client:
-    """Raises `InvalidClient`, `TooManyRequests`. `endpoint`: its path; older clients name it as an audience."""
+    """Raises `InvalidClient`, `TooManyRequests`. `endpoint`: its path; older clients name it as an audience.
+
+    `at_start`: a flow begins here, so that a client named by a document is what the document says now.
+    """
     presented = read_client_credentials(form, credentials.authorization)
     guesser = f"{presented.client_id[:2048]}\n{network_of(context.address)}"
     if presented.method != "none":
-        server.throttle.check("guesses of a client's credentials", guesser, GUESSES)
+        # Counted before it is known to be wrong: many at once must not all be looked at.
+        server.throttle.take(_GUESSES, guesser, GUESSES)
     try:
-        with_keys = presented.method == "private_key_jwt"
-        found = await server.clients.for_token(presented.client_id, with_keys=with_keys, address=context.address)
+        if at_start or presented.method == "private_key_jwt":
+            found = await server.clients.for_start(presented.client_id, context.address, is_new=at_start)
+        else:
+            found = await server.clients.for_token(presented.client_id)
         client = check_client(presented, found)
         if presented.method == "private_key_jwt":
             await _check_assertion(presented, client, server, endpoint)
-    except InvalidClient:
-        if presented.method != "none":
-            server.throttle.count("guesses of a client's credentials", guesser, GUESSES)
+    except (FetchError, TemporarilyUnavailable):
+        server.throttle.forgive(_GUESSES, guesser, GUESSES)
         raise
+    if presented.method != "none":
+        server.throttle.forgive(_GUESSES, guesser, GUESSES)
     return client
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from vestibule.authorization_server.throttle import Rate, Throttle
 from vestibule.errors import FetchError, FetchRefused, TooManyRequests
@@ -22,7 +23,7 @@ CAP = 64 * 1024  # bytes
 KEEP = timedelta(minutes=15)
 COOLDOWN = timedelta(minutes=1)
 MAX_CLIENTS = 1000
-FETCHES = Rate(10, timedelta(minutes=1))  # of one jwks_uri
+FETCHES = Rate(10, timedelta(minutes=1))  # from one host
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class ClientKeys:
         flight = self._flights.get(url)
         if flight is None:
             try:
-                self._throttle.take("fetches of a client's keys", url, FETCHES)
+                self._throttle.take("fetches of clients' keys", urlsplit(url).netloc, FETCHES)
             except TooManyRequests as error:
                 raise FetchRefused("The keys were asked for too often.", detail=url[:200]) from error
             flight = self._flights[url] = asyncio.create_task(self._fetch(url))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Protocol
 
 from vestibule.errors import FetchError, InvalidClient, InvalidClientMetadata, PageError
@@ -59,31 +60,29 @@ class ClientDirectory:
             )
         return client
 
-    async def for_token(self, client_id: str, *, with_keys: bool = False, address: str = "") -> Client | None:
+    async def for_token(self, client_id: str) -> Client | None:
         """The client as far as its authentication goes.
 
         A document is not fetched again: what it said of the client's keys was remembered when somebody approved it, and
-        a host that is down signs nobody out. One that nobody has approved has nothing to redeem either; it is looked
-        at only when it wants to prove itself with its keys (a device that waits for its first approval).
+        a host that is down signs nobody out. One that nobody has approved has nothing to redeem either.
         """
         known = await self._known(client_id)
-        if known is None and with_keys and is_url(client_id):
-            return await self.for_start(client_id, address)
-        if known is None and is_url(client_id):
-            return self._unfetched(client_id)
-        return known
+        return self._unfetched(client_id) if known is None and is_url(client_id) else known
 
-    async def for_start(self, client_id: str, address: str) -> Client | None:
-        """The client at the beginning of a flow that a program begins (PAR, a device): its document is looked at.
+    async def for_start(self, client_id: str, address: str, *, is_new: bool = True) -> Client | None:
+        """The client where a program begins something (PAR, a device), or proves its keys before anybody approved it.
 
-        Raises `InvalidClient` for a document that cannot be used.
+        Its document is looked at; unless `is_new`, only when nothing is remembered of it. Raises `InvalidClient`.
         """
-        if is_url(client_id) and client_id not in self._configured:
-            try:
-                return await self._document(client_id, address)
-            except PageError as error:
-                raise InvalidClient(error.message, action=error.action, detail=error.detail) from error
-        return await self._known(client_id)
+        if client_id in self._configured or not is_url(client_id):
+            return await self._known(client_id)
+        known = None if is_new else await self._known(client_id)
+        if known is not None:
+            return known
+        try:
+            return await self._document(client_id, address)
+        except PageError as error:
+            raise InvalidClient(error.message, action=error.action, detail=error.detail) from error
 
     def is_trusted(self, client: Client) -> bool:
         """Whether the operator knows it: by name, or by the domain of its document."""
@@ -92,10 +91,10 @@ class ClientDirectory:
         is_document = client.origin is ClientOrigin.DOCUMENT and self._documents is not None
         return is_document and self._documents is not None and self._documents.is_trusted(client.client_id)
 
-    async def remember(self, client: Client) -> None:
+    async def remember(self, client: Client, *, now: datetime) -> None:
         """Somebody has approved a client named by its document: what it says of itself is known at /token too."""
         if client.origin is ClientOrigin.DOCUMENT:
-            await self._registered.remember(replace(client, issuer=self._issuer))
+            await self._registered.remember(replace(client, issuer=self._issuer, registered_at=now))
 
     async def _known(self, client_id: str) -> Client | None:
         if client_id in self._configured:

@@ -27,6 +27,7 @@ from vestibule.protocol.device import show_user_code
 from vestibule.protocol.parameters import Parameters
 
 CSRF_PURPOSE = "consent-form"
+ACCOUNT_PURPOSE = "consent-account"
 VERIFIER_PURPOSE = "provider-code-verifier"
 SIGN_IN_COOKIE_LIFETIME = 600  # seconds
 
@@ -44,6 +45,7 @@ class Question:
     providers: tuple[IdentityProvider, ...]
     csrf: str
     cookies: tuple[Cookie, ...]
+    account_tag: str  # as whom the page was shown
     allowed_before: frozenset[str] = frozenset()  # scopes that this person has let this client use; the rest is new
     refused_at: datetime | None = None  # the person refused this before, and has not asked to reconsider
     user_code: str = ""  # what the device shows, when it is a device that asks
@@ -81,6 +83,7 @@ async def question(
         providers=tuple(server.providers.values()),
         csrf=csrf,
         cookies=cookies,
+        account_tag=server.authenticator.tag(ACCOUNT_PURPOSE, _account_message(request.request_id, browser)),
         allowed_before=known.scopes if known is not None and known.approved else frozenset(),
         refused_at=known.decided_at if known is not None and is_refused and not reconsider else None,
         user_code=await _user_code(request, server),
@@ -134,7 +137,7 @@ async def answer(form: Parameters, browser: Browser, server: AuthorizationServer
         )
     match form.get("decision"):
         case "approve":
-            return await _approve(request, form.get("provider"), browser, server, context)
+            return await _approve(request, form, browser, server, context)
         case "deny":
             return await _deny(request, browser, server, context)
         case "reconsider":
@@ -145,12 +148,16 @@ async def answer(form: Parameters, browser: Browser, server: AuthorizationServer
 
 async def _approve(
     request: AuthorizationRequest,
-    provider_name: str,
+    form: Parameters,
     browser: Browser,
     server: AuthorizationServer,
     context: Context,
 ) -> Redirect:
     session = await _usable_session(request, browser, server)
+    provider_name = form.get("provider")
+    if session is not None and not _is_of_page(form, request, browser, server):
+        # Somebody has signed in since, in another tab: the page that was clicked asked someone else, or nobody.
+        return Redirect(f"{server.settings.issuer}/consent?txn={request.request_id}")
     if session is None:
         if not provider_name and len(server.providers) > 1:
             return Redirect(f"{server.settings.issuer}/sign-in?txn={request.request_id}")
@@ -275,6 +282,17 @@ def _provider(name: str, server: AuthorizationServer) -> IdentityProvider:
     if name not in server.providers:
         raise PageError("There is no such way to sign in here.", action=_START_AGAIN)
     return server.providers[name]
+
+
+def _is_of_page(form: Parameters, request: AuthorizationRequest, browser: Browser, server: AuthorizationServer) -> bool:
+    if request.purpose is Purpose.ACCOUNT:
+        return True
+    message = _account_message(request.request_id, browser)
+    return server.authenticator.verify(ACCOUNT_PURPOSE, message, form.get("account"))
+
+
+def _account_message(request_id: str, browser: Browser) -> bytes:
+    return f"{request_id}\n{browser.session}".encode()
 
 
 def _csrf_message(request_id: str, consent_cookie: str, csrf_cookie: str) -> bytes:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from vestibule.authorization_server.authenticate import Credentials, authenticate
 from vestibule.authorization_server.replies import Browser, Context, Cookie, CookieName, JsonReply, Redirect
 from vestibule.authorization_server.server import DEVICE_CODE_PREFIX, AuthorizationServer
-from vestibule.authorization_server.throttle import Rate, network_of
+from vestibule.authorization_server.throttle import Rate, network_of, site_of
 from vestibule.errors import PageError, TooManyRequests, UnauthorizedClient
 from vestibule.model import AuthorizationRequest, DeviceRequest, Purpose, digest
 from vestibule.protocol.device import make_user_code, read_user_code, show_user_code
@@ -21,16 +21,17 @@ from vestibule.protocol.resource import find_resource
 from vestibule.protocol.scope import grantable, read_scope
 
 CSRF_PURPOSE = "device-form"
-TRIES = Rate(10, timedelta(minutes=1))  # of user codes, from one network
-TRIES_IN_ALL = Rate(600, timedelta(minutes=1))  # with 20^8 codes: a guess in 40,000 years for one that waits
+# Of user codes, from one network and from one customer's. There is no limit for all together: it would be a way to keep
+# everybody from typing theirs, and of 20^8 codes a thousand guessing networks hit one that waits in five hundred years.
+TRIES = Rate(10, timedelta(minutes=1))
+TRIES_OF_SITE = Rate(60, timedelta(minutes=1))
 STARTS = Rate(60, timedelta(minutes=1))  # of one network
 
 
 async def begin(form: Parameters, credentials: Credentials, server: AuthorizationServer, context: Context) -> JsonReply:
     """RFC 8628 §3.1, §3.2."""
     form.check_single()
-    client = await authenticate(form, credentials, server, context, endpoint="/device_authorization")
-    client = await server.clients.for_start(client.client_id, context.address) or client
+    client = await authenticate(form, credentials, server, context, endpoint="/device_authorization", at_start=True)
     if DEVICE_CODE not in client.grant_types:
         raise UnauthorizedClient("This client is not registered for the device grant.")
     server.throttle.take("device authorizations", network_of(context.address), STARTS)
@@ -101,7 +102,7 @@ async def enter(form: Parameters, browser: Browser, server: AuthorizationServer,
 async def _find(typed: str, server: AuthorizationServer, context: Context) -> DeviceRequest:
     try:
         server.throttle.take("user codes", network_of(context.address), TRIES)
-        server.throttle.take("user codes", "", TRIES_IN_ALL)
+        server.throttle.take("user codes of a site", site_of(context.address), TRIES_OF_SITE)
     except TooManyRequests as error:
         raise PageError(
             "Too many codes have been typed.", action=f"Wait {error.retry_after} seconds.", status=429

@@ -5,6 +5,7 @@ wait, the identity provider's tokens that nobody needs any more.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from vestibule.authorization_server.replies import Context
 from vestibule.authorization_server.server import CLOCK_MARGIN, AuthorizationServer
@@ -29,9 +30,10 @@ async def revoke_grant(grant_id: str, server: AuthorizationServer, context: Cont
 async def revoke_client(client_id: str, server: AuthorizationServer, context: Context, *, reason: str) -> int:
     """End everything that this client ever got, and its registration. How many grants that were."""
     revocation = _now(RevocationKind.CLIENT, client_id, server)
-    ended = await server.store.grants.revoke_all(revocation)
     await server.store.clients.remove(client_id)
-    server.announce(revocation)
+    await server.store.consents.forget_client(client_id)
+    ended = await server.store.grants.revoke_all(revocation)
+    _announce_all(revocation, ended, server)
     await server.record(context, "client.revoke", "allowed", client_id=client_id, target=client_id, reason=reason)
     await _drop_tokens(ended, server)
     return len(ended)
@@ -42,9 +44,10 @@ async def revoke_user(
 ) -> int:
     """End everything that was ever given in this person's name, and their sessions. How many grants that were."""
     revocation = _now(RevocationKind.USER, user, server, tenant)
-    ended = await server.store.grants.revoke_all(revocation)
+    # The sessions first: a grant that is being made meanwhile is ended here, or sees that its session has gone.
     await server.store.sessions.remove_of(tenant, user)
-    server.announce(revocation)
+    ended = await server.store.grants.revoke_all(revocation)
+    _announce_all(revocation, ended, server)
     await server.record(context, "user.revoke", "allowed", tenant=tenant, actor=user, target=user, reason=reason)
     await _drop_tokens(ended, server)
     return len(ended)
@@ -71,6 +74,12 @@ def _now(kind: RevocationKind, value: str, server: AuthorizationServer, tenant: 
     end = now + server.settings.longest_access_token + CLOCK_MARGIN
     revocation = Revocation(kind, value, now, end)
     return revocation if tenant is None else Revocation(kind, value, now, end, tenant)
+
+
+def _announce_all(revocation: Revocation, ended: Iterable[Grant], server: AuthorizationServer) -> None:
+    for grant in ended:
+        server.announce(replace(revocation, kind=RevocationKind.GRANT, value=grant.grant_id, tenant=grant.tenant))
+    server.announce(revocation)
 
 
 async def _drop_tokens(ended: Iterable[Grant], server: AuthorizationServer) -> None:

@@ -36,11 +36,14 @@ class LifetimeRule:
     grant: timedelta | None = None
 
     def fits(self, client: Client) -> bool:
-        """A client that returns anywhere else too is not the one that is meant: whoever registers itself says where."""
+        """A client that returns anywhere else too, or gets tokens without returning, is not the one that is meant:
+        whoever registers itself says where."""
         if client.client_id in self.client_ids:
             return True
-        hosts = {urlsplit(uri).hostname for uri in client.redirect_uris}
-        return bool(hosts) and hosts <= {*self.redirect_hosts}
+        if not {*client.grant_types} <= {"authorization_code", "refresh_token"}:
+            return False
+        places = [urlsplit(uri) for uri in client.redirect_uris]
+        return bool(places) and all(one.scheme == "https" and one.hostname in self.redirect_hosts for one in places)
 
 
 def lifetimes_for(client: Client, lifetimes: Lifetimes, rules: Sequence[LifetimeRule]) -> Lifetimes:

@@ -6,10 +6,12 @@ a reference that says nothing and works once. DPoP: a proof here binds the code 
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 from vestibule.authorization_server.authenticate import Credentials, authenticate
 from vestibule.authorization_server.replies import Browser, Context, JsonReply
 from vestibule.authorization_server.server import AuthorizationServer
+from vestibule.authorization_server.throttle import Rate, network_of
 from vestibule.authorization_server.token import proven_key
 from vestibule.errors import InvalidDpopProof, InvalidRequest, PageError
 from vestibule.model import PushedRequest, digest
@@ -19,24 +21,29 @@ from vestibule.protocol.parameters import Parameters
 URI_PREFIX = "urn:ietf:params:oauth:request_uri:"
 PURPOSE = "pushed-request"
 
-_NOT_PART_OF_IT = frozenset({"client_secret", "client_assertion", "client_assertion_type"})
+PUSHES = Rate(120, timedelta(minutes=1))  # of one network
+
+_PARAMETERS = frozenset(
+    "client_id response_type response_mode redirect_uri scope state code_challenge code_challenge_method prompt "
+    "login_hint max_age dpop_jkt nonce request".split()
+)
 
 
 async def push(form: Parameters, credentials: Credentials, server: AuthorizationServer, context: Context) -> JsonReply:
     form.check_single()
     if form.has("request_uri"):
         raise InvalidRequest("A pushed request has no request_uri (RFC 9126 §2.1).")
+    client = await authenticate(form, credentials, server, context, endpoint="/par", at_start=True)
+    server.throttle.take("pushed requests", network_of(context.address), PUSHES)
     thumbprint = await proven_key(credentials, server, endpoint="/par")
-    client = await authenticate(form, credentials, server, context, endpoint="/par")
     form = _with_key(replace(form, values={**form.values, "client_id": client.client_id}), thumbprint)
-    client = await server.clients.for_start(client.client_id, context.address) or client
     try:
         redirect_uri = check_redirect_uri(form, client)
     except PageError as error:
         raise InvalidRequest(error.message, action=error.action, detail=error.detail) from error
     check_request(form, client, redirect_uri, server.settings.resources, server.offered_scopes)
     reference, lifetime = server.token(), server.settings.lifetimes.pushed_request
-    values = {name: value for name, value in form.values.items() if name not in _NOT_PART_OF_IT}
+    values = {name: value for name, value in form.values.items() if name in _PARAMETERS}
     plaintext = json.dumps({"values": values, "resources": form.resources}).encode("utf-8", "surrogatepass")
     await server.store.pushed_requests.add(
         PushedRequest(
@@ -66,9 +73,9 @@ async def take_up(query: Parameters, browser: Browser, server: AuthorizationServ
     if query.repeated & {"client_id", "request_uri"}:
         raise PageError("This link names its application or its request twice.", action="Start again from the app.")
     reference = digest(uri.removeprefix(URI_PREFIX))
-    # A browser that only prefetches must not use it up for the person who clicks later.
-    take = server.store.pushed_requests.get if browser.prefetches else server.store.pushed_requests.take
-    pushed = await take(reference, now=server.clock())
+    if browser.prefetches:  # it must not use the reference up for the person who clicks later
+        raise PageError("This link is not fetched ahead.", action="Open it.", status=503, error="invalid_request_uri")
+    pushed = await server.store.pushed_requests.take(reference, now=server.clock())
     opened = server.sealer.open(PURPOSE, pushed.sealed_parameters, reference) if pushed is not None else None
     if pushed is None or opened is None or pushed.client_id != query.get("client_id"):
         raise PageError(

@@ -10,6 +10,7 @@ from vestibule.model import Client, ClientOrigin, digest
 from vestibule.protocol.registration import read_registration, registration_response
 
 MAX_BODY = 64 * 1024
+ROOM = timedelta(hours=1)  # that a client has for its first sign-in, however full it is here
 
 
 async def register(content_type: str, body: bytes, server: AuthorizationServer, context: Context) -> JsonReply:
@@ -19,7 +20,7 @@ async def register(content_type: str, body: bytes, server: AuthorizationServer, 
     limits = server.settings.registration_limits
     server.throttle.take("registrations", network_of(context.address), Rate(limits.per_hour, timedelta(hours=1)))
     wanted = read_registration(content_type, body)  # 400 invalid_client_metadata, invalid_redirect_uri
-    if await server.store.clients.count_unused() >= limits.unused:
+    if await server.store.clients.count_unused() >= limits.unused and not await _make_room(server):
         raise TooManyRequests("Too many clients have registered and never signed anybody in.", retry_after=3600)
     secret = server.token(CLIENT_SECRET_PREFIX) if wanted.auth_method.startswith("client_secret") else ""
     now = server.clock()
@@ -45,3 +46,8 @@ async def register(content_type: str, body: bytes, server: AuthorizationServer, 
     await server.store.clients.add(client)
     await server.record(context, "client.register", "allowed", client_id=client.client_id, facts={"name": client.name})
     return JsonReply(registration_response(client, secret=secret, issued_at=int(now.timestamp())), status=201)
+
+
+async def _make_room(server: AuthorizationServer) -> bool:
+    """A flood must not keep others out: who has waited longest goes, and may register again."""
+    return await server.store.clients.remove_oldest_unused(before=server.clock() - ROOM)

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -130,7 +130,7 @@ class AuthorizationServer:
         """Somebody has approved it: what its document says is kept, for the day its host is down."""
         if is_url(client_id):
             client = await self.clients.for_authorize(client_id, context.address)
-            await self.clients.remember(replace(client, registered_at=self.clock()))  # as of the first time
+            await self.clients.remember(client, now=self.clock())
 
     def resource(self, identifier: str) -> Resource | None:
         return next((found for found in self.settings.resources if found.identifier == identifier), None)

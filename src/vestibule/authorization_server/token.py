@@ -53,13 +53,14 @@ async def token(form: Parameters, credentials: Credentials, server: Authorizatio
         grant_type = require(form, "grant_type")
         if grant_type not in GRANTS:
             raise UnsupportedGrantType("This grant type is not supported.", action=f"Supported: {', '.join(GRANTS)}.")
-        thumbprint = await proven_key(credentials, server, endpoint="/token")
         if grant_type == JWT_BEARER and is_of_workload(form, server):
+            thumbprint = await proven_key(credentials, server, endpoint="/token")
             return await redeem_workload_token(form, server, context, key_thumbprint=thumbprint)
         client = await authenticate(form, credentials, server, context, endpoint="/token")  # 401 invalid_client
         client_id = client.client_id
         if grant_type not in client.grant_types:
             raise UnauthorizedClient(f"This client is not registered for the grant type {grant_type}.")
+        thumbprint = await proven_key(credentials, server, endpoint="/token")  # 400 invalid_dpop_proof
         if client.needs_dpop and not thumbprint:
             raise InvalidDpopProof("This client is registered for tokens that are bound to a key: send a DPoP proof.")
         return await GRANTS[grant_type](TokenCall(form, client, context, thumbprint), server)  # 400 invalid_grant, …
@@ -75,12 +76,13 @@ async def token(form: Parameters, credentials: Credentials, server: Authorizatio
 async def proven_key(credentials: Credentials, server: AuthorizationServer, *, endpoint: str) -> str:
     """The thumbprint of the key that this request proves (RFC 9449 §5); empty when it has no proof.
 
-    The proof counts once on all replicas: here there is time to ask the store.
+    The proof counts once on all replicas: here there is time to ask the store. It is asked when the client is known,
+    so that strangers do not fill it.
     """
     if not credentials.proofs:
         return ""
     url = f"{server.settings.issuer}{endpoint}"
-    proof = server.proofs.check(credentials.proofs, method=credentials.method, url=url)
+    proof = server.proofs.check(credentials.proofs, method=credentials.method, url=url, remember=False)
     now = server.clock()
     until = datetime.fromtimestamp(proof.issued_at, UTC) + timedelta(minutes=5)
     if not await server.store.one_time.use("dpop", proof.digest, expires_at=until, now=now):

@@ -1,7 +1,7 @@
 """`vestibule key`: the keys that everything is sealed and signed with."""
 
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,24 +31,20 @@ def list_keys(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 @app.command("rotate")
 def rotate_keys(
     config: ConfigOption = None,
-    now: Annotated[bool, typer.Option("--now", help="Use it at once: for a key that others may know.")] = False,
+    now: Annotated[
+        bool, typer.Option("--now", help="For a key that others may know: a new one at once, the rest retired.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Publish a new key; it is used ten minutes later, and the old one is retired two days after that.
 
-    Running processes take it up within seconds. Nobody is signed out.
+    Running processes take it up within seconds. Nobody is signed out; with --now, clients refresh within two minutes.
     """
-    from vestibule.keys import read_roots, rotate, status, use_now, write_roots
+    from vestibule.keys import read_roots, replace_leaked, rotate, status, write_roots
 
     file, moment = _file(config), datetime.now(UTC)
     before = read_roots(file)
-    is_waiting = any(root.state == "active" and root.used_from > moment.timestamp() for root in before)
-    if now and is_waiting:
-        after = use_now(before, now=moment)
-    elif now:
-        after = rotate(before, os.urandom, now=moment, publish=timedelta(0))
-    else:
-        after = rotate(before, os.urandom, now=moment)
+    after = (replace_leaked if now else rotate)(before, os.urandom, now=moment)
     write_roots(file, after, expected=before, entropy=os.urandom)
     keys = status(after, now=moment)
     if as_json:

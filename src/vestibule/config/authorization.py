@@ -139,6 +139,9 @@ class ClientLifetimesConfig(Model):
     refresh_token_lifetime: Duration | None = Field(
         None, description="Of a refresh token, from its last use: 5m to 400d.", examples=["90d"]
     )
+    grant_lifetime: Duration | None = Field(
+        None, description="From a sign-in until the next one, however often it is used: 1h to 3650d.", examples=["90d"]
+    )
 
 
 class TokensConfig(Model):
@@ -231,6 +234,13 @@ class AssertionIssuerConfig(Model):
         "",
         description="enterprise: the identity provider of this file whose people these are.",
         examples=["work"],
+    )
+    name: str = Field(
+        "",
+        description="What these people or workloads are called by here, before the colon: where there are several "
+        "issuers without a provider. The kind, when left out.",
+        pattern=r"^([a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?)?$",
+        examples=["acme"],
     )
     clients: tuple[str, ...] = Field(
         (), description="enterprise: which clients may use it. Every confidential one, when empty.", examples=[["desk"]]

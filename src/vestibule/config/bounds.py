@@ -28,6 +28,8 @@ def durations_are_within_bounds(configuration: Configuration) -> Iterator[Fault]
         if rule.refresh_token_lifetime is not None:
             bounds = defaults.REFRESH_TOKEN_BOUNDS
             yield from _between(f"{where}.refresh_token_lifetime", rule.refresh_token_lifetime, bounds)
+        if rule.grant_lifetime is not None:
+            yield from _between(f"{where}.grant_lifetime", rule.grant_lifetime, defaults.GRANT_BOUNDS)
     yield from _between("http.graceful_timeout", http.graceful_timeout, defaults.TIMEOUT_BOUNDS)
     for index, upstream in enumerate(configuration.upstreams):
         for key in ("connect", "first_byte", "idle_stream"):
@@ -48,6 +50,15 @@ def sizes_are_within_bounds(configuration: Configuration) -> Iterator[Fault]:
 def refresh_tokens_outlive_access_tokens(configuration: Configuration) -> Iterator[Fault]:
     if configuration.tokens.refresh_token_lifetime < configuration.tokens.access_token_lifetime:
         yield Fault("tokens.refresh_token_lifetime", "it is shorter than access_token_lifetime", "make it longer")
+    for index, rule in enumerate(configuration.tokens.clients):
+        refresh = rule.refresh_token_lifetime or configuration.tokens.refresh_token_lifetime
+        access = rule.access_token_lifetime or configuration.tokens.access_token_lifetime
+        if refresh < access:
+            yield Fault(
+                f"tokens.clients[{index}].refresh_token_lifetime",
+                "it is shorter than its access_token_lifetime",
+                "make it longer",
+            )
 
 
 def _between(key: str, value: timedelta, bounds: tuple[timedelta, timedelta]) -> Iterator[Fault]:

@@ -35,6 +35,7 @@ from vestibule.config.provider_rules import (
 )
 from vestibule.config.secret_rules import (
     key_file_is_private,
+    previous_secrets_are_strong,
     root_secret_is_strong,
     secrets_are_not_samples,
     secrets_differ,
@@ -273,6 +274,7 @@ RULES: tuple[Rule, ...] = (
     auth0_domain_is_a_host,
     names_rename_something,
     there_is_one_root_secret,
+    previous_secrets_are_strong,
     root_secret_is_strong,
     secrets_are_not_samples,
     secrets_differ,

@@ -79,6 +79,9 @@ def assertion_issuers_are_sound(configuration: Configuration) -> Iterator[Fault]
         where = f"assertion_issuers[{index}]"
         if issuers.index(one.issuer) != index:
             yield Fault(f"{where}.issuer", "it stands here already", "say all about it in one place")
+        called = [found.provider or found.name or found.kind for found in configuration.assertion_issuers]
+        if called.index(called[index]) != index or (not one.provider and called[index] in providers):
+            yield Fault(f"{where}.name", "others are called so already, and would be the same people", "give it a name")
         if one.provider and one.provider not in providers:
             yield Fault(f"{where}.provider", "there is no such identity provider", "correct the name")
         if one.kind == "enterprise" and one.workloads:

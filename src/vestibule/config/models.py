@@ -158,7 +158,7 @@ class Configuration(Model):
     trusted_proxies: tuple[NetworkText, ...] = Field(
         (),
         description="Networks (CIDR) of your reverse proxies. From them, and only them, X-Forwarded-For names the "
-        "caller in the audit trail; it decides nothing.",
+        "caller: in the audit trail, and for the limits on registrations, codes and guesses.",
         examples=[["10.0.0.0/24"]],
     )
     store: StoreAddress = Field(

@@ -73,6 +73,8 @@ def secrets_differ(configuration: Configuration) -> Iterator[Fault]:
 def _secrets(configuration: Configuration) -> Iterator[tuple[str, Secret]]:
     if configuration.secret_key is not None:
         yield _root_key(configuration), configuration.secret_key
+    for index, previous in enumerate(configuration.keys.previous):
+        yield f"keys.previous[{index}]", previous
     for where, provider in services(configuration):
         if provider.client_secret is not None:
             yield f"{where}.client_secret", provider.client_secret

@@ -17,8 +17,9 @@ from vestibule.ports import Clock, Entropy, IdentityProvider, KeptTokenStore, Se
 
 PURPOSE = "provider-tokens"
 FRESH_FOR = timedelta(minutes=1)  # a token that ends sooner is refreshed first
-LEASE = timedelta(seconds=15)  # longer than a provider may take to answer
-WAIT = timedelta(seconds=20)  # for another replica's refresh
+ANSWER = timedelta(seconds=20)  # that a provider has for its answer, discovery included
+LEASE = timedelta(seconds=30)  # longer than that, or two would ask at once
+WAIT = timedelta(seconds=35)  # for another replica's refresh
 LOOK_EVERY = 0.05  # seconds
 
 
@@ -114,7 +115,13 @@ class KeptProviderTokens:
             if self._is_fresh(tokens):
                 await self._store.release(kept.tokens_id)
                 return tokens
-            newer = await self._provider(tokens).refresh(tokens)
+            async with asyncio.timeout(ANSWER.total_seconds()):
+                newer = await self._provider(tokens).refresh(tokens)
+        except TimeoutError as error:
+            await self._release(leased.tokens_id)
+            raise IdentityProviderUnavailable(
+                "The identity provider's answer is taking too long.", action="Try again in a minute."
+            ) from error
         except BaseException:
             await self._release(leased.tokens_id)
             raise

@@ -125,6 +125,11 @@ class Gateway:
         """For `uvicorn.Config(http=…)`."""
         return type("GatewayLane", (Lane,), {"gateway": self})
 
+    def report(self, event: str, **facts: Any) -> None:
+        """One line in the log."""
+        if self._log is not None:
+            self._log(event, **facts)
+
     def start(self) -> None:
         """Begin watching the clock. Needs a running loop."""
         self._ticker = asyncio.create_task(self._tick())

@@ -23,6 +23,7 @@ _TO_UPSTREAM = frozenset(
     b"accept accept-language content-type content-encoding content-language user-agent last-event-id "
     b"traceparent tracestate baggage".split()
 )
+_PARAMETER = b"mcp-param-"
 _MCP = b"mcp-"  # the protocol's own, and what a tool declares: unknown Mcp-Param-* must be passed on
 
 _NOT_TO_CLIENT = HOP_BY_HOP | frozenset(
@@ -48,6 +49,8 @@ def fold(name: bytes) -> bytes:
 
 def passes_to_upstream(name: bytes) -> bool:
     """Whether a client's header line of this (lower-case) name may go on."""
+    if name.startswith(_PARAMETER):  # the client's own, however it is folded
+        return True
     return name in _TO_UPSTREAM or (name.startswith(_MCP) and b"_" not in name)
 
 

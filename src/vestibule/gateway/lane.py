@@ -15,7 +15,7 @@ import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from vestibule.errors import BadRequest, Refusal
+from vestibule.errors import BadRequest, Refusal, Unavailable
 from vestibule.gateway.checks import (
     ALLOW,
     check_host,
@@ -302,6 +302,9 @@ class Lane(HttpToolsProtocol):
                 self.resume_client()
         except Refusal as refusal:
             exchange.fail(refusal)
+        except Exception as error:  # nobody must wait for ever because of something nobody foresaw
+            self.gateway.report("admission_failed", level="error", exc_info=error, request_id=exchange.request_id)
+            exchange.fail(Unavailable("Something went wrong here.", action="Try again; tell the operator the id."))
 
     def _admitted(self, exchange: Exchange, principal: Principal | None, session: bytes | None) -> None:
         route = exchange.route

@@ -26,9 +26,14 @@ class Auth0Provider(OidcProvider):
         if self._organization.startswith(_ID):
             name, belongs = "org_id", claims.get("org_id") == self._organization
         else:
-            name, belongs = "org_name", str(claims.get("org_name")).lower() == self._organization.lower()
+            name, belongs = "org_name", _is_called(claims.get("org_name"), self._organization)
         if not belongs:
             raise self._failures.denied(
                 f"{name} is {str(claims.get(name))[:100]!r}, not {self._organization!r}",
                 because="This account does not belong to the organisation that may sign in here.",
             )
+
+
+def _is_called(name: object, wanted: str) -> bool:
+    """Auth0 compares names of organizations without regard to case. No name is nobody's, whatever is wanted."""
+    return isinstance(name, str) and name.lower() == wanted.lower()

@@ -2,7 +2,7 @@
 
 from vestibule.keys.file import load_or_create, read_roots, write_roots
 from vestibule.keys.ring import KeyRing, RootKey
-from vestibule.keys.rotation import KeyStatus, rotate, status, use_now
+from vestibule.keys.rotation import KeyStatus, replace_leaked, rotate, status
 
 __all__ = [
     "KeyRing",
@@ -10,8 +10,8 @@ __all__ = [
     "RootKey",
     "load_or_create",
     "read_roots",
+    "replace_leaked",
     "rotate",
     "status",
-    "use_now",
     "write_roots",
 ]

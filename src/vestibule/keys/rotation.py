@@ -17,6 +17,7 @@ from vestibule.keys.ring import ROOT_BYTES, RootKey
 from vestibule.ports import Entropy
 
 PUBLISH = timedelta(minutes=10)  # replicas read their file every few seconds; clients keep our JWK Set five minutes
+KEEP_LEAKED = timedelta(minutes=2)  # the longest grace of a refresh token: what the key has sealed for it is lost then
 KEEP = timedelta(days=2)  # longer than any access token lives, and than what is in the store waits to be sealed again
 
 Phase = Literal["published", "used", "old", "accepted", "retired"]
@@ -33,10 +34,17 @@ class KeyStatus:
     retired_at: datetime | None  # UTC
 
 
-def rotate(roots: Sequence[RootKey], entropy: Entropy, *, now: datetime, publish: timedelta = PUBLISH) -> list[RootKey]:
+def rotate(
+    roots: Sequence[RootKey],
+    entropy: Entropy,
+    *,
+    now: datetime,
+    publish: timedelta = PUBLISH,
+    keep: timedelta = KEEP,
+) -> list[RootKey]:
     """The ring with a new key, and an end for those before it. Raises `StartError`.
 
-    `publish`: how long it is known before it is used; zero for a key that is feared to be known to others.
+    `publish`: how long it is known before it is used. `keep`: how long the old ones open after that.
     """
     moment = now.timestamp()
     waiting = [root for root in roots if root.state == "active" and root.used_from > moment]
@@ -46,15 +54,23 @@ def rotate(roots: Sequence[RootKey], entropy: Entropy, *, now: datetime, publish
             action="Wait until it is, or rotate with --now.",
         )
     used_from = int((now + publish).timestamp())
-    retired_at = int((now + publish + KEEP).timestamp())
-    kept = [replace(root, retired_at=root.retired_at or retired_at) for root in roots if not root.is_retired(moment)]
+    retired_at = int((now + publish + keep).timestamp())
+    kept = [
+        replace(root, retired_at=min(root.retired_at or retired_at, retired_at))
+        for root in roots
+        if not root.is_retired(moment)
+    ]
     return [*kept, RootKey(entropy(ROOT_BYTES), created_at=int(moment), used_from=used_from)]
 
 
-def use_now(roots: Sequence[RootKey], *, now: datetime) -> list[RootKey]:
-    """The ring with the published key in use at once."""
+def replace_leaked(roots: Sequence[RootKey], entropy: Entropy, *, now: datetime) -> list[RootKey]:
+    """The ring with a new key in use at once, and every other one retired two minutes from now, published ones too.
+
+    Access tokens of the old keys end with them, and clients refresh: refresh tokens hang on no key.
+    """
     moment = int(now.timestamp())
-    return [replace(root, used_from=moment) if root.used_from > moment else root for root in roots]
+    known = [replace(root, used_from=min(root.used_from, moment)) for root in roots]
+    return rotate(known, entropy, now=now, publish=timedelta(0), keep=KEEP_LEAKED)
 
 
 def status(roots: Sequence[RootKey], *, now: datetime) -> list[KeyStatus]:

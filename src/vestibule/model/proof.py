@@ -16,4 +16,4 @@ class Proof:
     @property
     def digest(self) -> bytes:
         """What is remembered of it, so that it counts once."""
-        return hashlib.sha256(f"{self.thumbprint}\n{self.jti}".encode()).digest()
+        return hashlib.sha256(f"{self.thumbprint}\n{self.jti}".encode("utf-8", "surrogatepass")).digest()

@@ -68,10 +68,14 @@ def read_token(token: str) -> bytes:
             action="Send the access token that its /token endpoint gave for this resource.",
         )
     try:
-        # b64decode would skip characters that are not of the alphabet: two spellings of one token.
-        return binascii.a2b_base64(_padded(token[len(PREFIX) :]), strict_mode=True)
+        # b64decode would skip characters that are not of the alphabet, and a2b_base64 passes over the last character's
+        # unused bits: several spellings of one token, where ours is the one that is written again the same.
+        sealed = binascii.a2b_base64(_padded(token[len(PREFIX) :]), strict_mode=True)
     except (binascii.Error, ValueError) as error:
         raise InvalidToken("The access token cannot be read.", action="Sign in again.") from error
+    if write_token(sealed) != token:
+        raise InvalidToken("The access token cannot be read.", action="Sign in again.")
+    return sealed
 
 
 def is_signed(token: str) -> bool:

@@ -37,7 +37,7 @@ class Assertion:
     @property
     def digest(self) -> bytes:
         """What is remembered of it, so that it counts once."""
-        return hashlib.sha256(f"{self.issuer}\n{self.jti}".encode()).digest()
+        return hashlib.sha256(f"{self.issuer}\n{self.jti}".encode("utf-8", "surrogatepass")).digest()
 
 
 def check_client_assertion(
@@ -108,6 +108,6 @@ def _subject(claims: Mapping[str, Any]) -> str:
 
 def _jti(claims: Mapping[str, Any]) -> str:
     jti = claims.get("jti")
-    if not isinstance(jti, str) or not 0 < len(jti) <= 255:
+    if not isinstance(jti, str) or not 0 < len(jti) <= 255 or not jti.isprintable():
         raise JwtError("jti is missing or too long")
     return jti

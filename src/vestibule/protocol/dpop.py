@@ -35,7 +35,7 @@ def check_proof(proofs: Sequence[str], *, method: str, url: str, now: float, acc
     except JwtError as error:
         raise InvalidDpopProof("The DPoP proof cannot be accepted.", detail=str(error)) from error
     jti, issued_at, nonce = claims.get("jti"), number(claims, "iat"), claims.get("nonce", "")
-    if not isinstance(jti, str) or not 0 < len(jti) <= MAX_JTI:
+    if not isinstance(jti, str) or not 0 < len(jti) <= MAX_JTI or not jti.isprintable():
         raise InvalidDpopProof("The DPoP proof has no jti.")
     if claims.get("htm") != method:
         raise InvalidDpopProof("The DPoP proof is for another method.")

@@ -158,7 +158,8 @@ def check_key_set(jwks: Mapping[str, Any]) -> None:
     if any(is_private(key) for key in keys):
         raise JwtError("it has a private or symmetric key")
     types = set(ASYMMETRIC_ALGORITHMS.values())
-    if not any(key.get("kty") in types and _import(key) is not None for key in keys):
+    known = [key for key in keys if isinstance(key.get("kty"), str) and key["kty"] in types]
+    if not any(_import(key) is not None for key in known):
         raise JwtError("no key of it can be used: RSA from 2048 bits, P-256, P-384, P-521, Ed25519")
 
 
@@ -220,7 +221,7 @@ def _candidates(jwks: Mapping[str, Any], algorithm: str, kid: object) -> Sequenc
 def _import(entry: dict[str, Any]) -> RSAKey | ECKey | OKPKey | None:
     try:
         key = JWKRegistry.import_key(entry)
-    except (JoseError, ValueError):
+    except (JoseError, ValueError, KeyError, TypeError):  # a stranger's key may be of any shape
         return None
     if isinstance(key, RSAKey):
         return key if key.public_key.key_size >= MIN_RSA_BITS else None

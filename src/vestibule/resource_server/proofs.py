@@ -28,14 +28,23 @@ class DpopProofs:
         self._remember = remember
         self._seen: OrderedDict[bytes, float] = OrderedDict()
 
-    def check(self, proofs: Sequence[str], *, method: str, url: str, access_token: str | None = None) -> Proof:
+    def check(
+        self,
+        proofs: Sequence[str],
+        *,
+        method: str,
+        url: str,
+        access_token: str | None = None,
+        remember: bool = True,
+    ) -> Proof:
         from vestibule.protocol.dpop import check_proof, remembered_until  # brings the JOSE library: 3 MB
 
         now = self._clock().timestamp()
         proof = check_proof(proofs, method=method, url=url, now=now, access_token=access_token)
         if (self._needs_nonce or proof.nonce) and not self._is_ours(proof.nonce, now):
             raise UseDpopNonce(self.nonce())
-        self._see(proof.digest, float(remembered_until(proof)), now)
+        if remember:
+            self._see(proof.digest, float(remembered_until(proof)), now)
         return proof
 
     def nonce(self) -> str:

@@ -2,7 +2,8 @@
 
 This replica's own revocations arrive by `learn` before they are answered; those of others by looking at the feed every
 second. The look goes back a minute further than the last one, because rows of concurrent transactions become visible
-out of order. A replica that could not look for a minute stops admitting anybody: a revocation may have passed it by.
+out of order. It is told in the store's own time, because ours may differ from that of the replica that revoked. A
+replica that could not look for a minute stops admitting anybody: a revocation may have passed it by.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from vestibule.ports import Clock, RevocationFeed
 
 INTERVAL = timedelta(seconds=1)
 OVERLAP = timedelta(minutes=1)
+_OVERLAP = int(OVERLAP.total_seconds() * 1_000_000)
 BLIND_AFTER = timedelta(minutes=1)
 
 
@@ -54,7 +56,7 @@ class RevocationWatch:
         self._tokens: dict[str, float] = {}
         self._clients: dict[str, _Until] = {}
         self._users: dict[str, _Until] = {}
-        self._seen_until = clock() - timedelta(days=1)
+        self._position = 0  # of the feed: everything that still matters
         self._monotonic = monotonic  # a clock that is set forward must not blind us
         self._blind_from = monotonic() + BLIND_AFTER.total_seconds()
         self._listeners: list[Callable[[Unwelcome], None]] = []
@@ -99,9 +101,10 @@ class RevocationWatch:
     async def look(self) -> None:
         """Read the feed once. Raises `StoreUnavailable`."""
         now = self._clock()
-        for revocation in await self._feed.since(self._seen_until - OVERLAP, now=now):
+        news, position = await self._feed.news(self._position, now=now)
+        for revocation in news:
             self.learn(revocation)
-        self._seen_until = now
+        self._position = position - _OVERLAP
         self._blind_from = self._monotonic() + BLIND_AFTER.total_seconds()
         self._forget(now.timestamp())
 

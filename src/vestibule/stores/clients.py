@@ -5,11 +5,13 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import Row, and_, delete, exists, func, insert, select, update
 
 from vestibule.model import Client, ClientId, ClientOrigin
 from vestibule.stores.engine import Database
-from vestibule.stores.tables import clients
+from vestibule.stores.tables import clients, grants
+
+_IS_UNUSED = and_(clients.c.last_used_at.is_(None), clients.c.origin == ClientOrigin.REGISTERED)
 
 
 class SqlClientStore:
@@ -41,9 +43,22 @@ class SqlClientStore:
             return [_client(row) for row in await connection.execute(query)]
 
     async def count_unused(self) -> int:
-        query = select(func.count()).select_from(clients).where(clients.c.last_used_at.is_(None))
+        query = select(func.count()).select_from(clients).where(_IS_UNUSED)
         async with self._database.read() as connection:
             return int((await connection.execute(query)).scalar_one())
+
+    async def remove_oldest_unused(self, *, before: datetime) -> bool:
+        has_grant = exists().where(grants.c.client_id == clients.c.client_id)
+        oldest = (
+            select(clients.c.client_id)
+            .where(_IS_UNUSED, clients.c.registered_at < before, ~has_grant)
+            .order_by(clients.c.registered_at)
+            .limit(1)
+            .with_for_update(skip_locked=True)  # who is just getting its first token, or is another caller's
+        )
+        remove = delete(clients).where(clients.c.client_id == oldest.scalar_subquery())
+        async with self._database.write() as connection:
+            return (await connection.execute(remove)).rowcount == 1
 
     async def touch(self, client_id: ClientId, *, now: datetime) -> None:
         async with self._database.write() as connection:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import delete, select
 
-from vestibule.model import Consent, ConsentKey, TenantId
+from vestibule.model import ClientId, Consent, ConsentKey, TenantId
 from vestibule.stores.engine import Database
 from vestibule.stores.tables import consents
 
@@ -60,6 +60,11 @@ class SqlConsentStore:
                 )
                 for row in await connection.execute(query)
             ]
+
+    async def forget_client(self, client_id: ClientId) -> int:
+        async with self._database.write() as connection:
+            forgotten = await connection.execute(delete(consents).where(consents.c.client_id == client_id))
+        return forgotten.rowcount
 
     async def forget(self, key: ConsentKey) -> bool:
         async with self._database.write() as connection:

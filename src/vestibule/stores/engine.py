@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from typing import Any, cast
 
-from sqlalchemy import URL, Connection, Table, event
+from sqlalchemy import URL, BigInteger, ColumnElement, Connection, Table, event, literal_column
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -65,6 +65,13 @@ class Database:
     def insert(self, table: Table) -> sqlite.Insert:
         """An INSERT with ON CONFLICT. (PostgreSQL's has the same methods under another class.)"""
         return self._insert(table)
+
+    @property
+    def clock(self) -> ColumnElement[int]:
+        """The database's own time, in microseconds since the epoch: the same for every replica."""
+        if self.is_sqlite:
+            return literal_column("CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER)", BigInteger)
+        return literal_column("CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)", BigInteger)
 
     async def close(self) -> None:
         """Close every connection. What is asked afterwards is refused. Closing twice does nothing."""

@@ -51,7 +51,13 @@ class SqlGrantStore:
         return None if row is None else _grant(row)
 
     async def list_live(
-        self, *, tenant: TenantId | None = None, user: str = "", client_id: str = "", limit: int = 1000
+        self,
+        *,
+        tenant: TenantId | None = None,
+        user: str = "",
+        client_id: str = "",
+        resource: str = "",
+        limit: int = 1000,
     ) -> Sequence[Grant]:
         query = select(grants).where(grants.c.revoked_at.is_(None))
         if tenant is not None:
@@ -60,6 +66,8 @@ class SqlGrantStore:
             query = query.where(is_of(grants, user))
         if client_id:
             query = query.where(grants.c.client_id == client_id)
+        if resource:
+            query = query.where(grants.c.resource == resource)
         query = query.order_by(grants.c.created_at.desc(), grants.c.grant_id).limit(limit)
         async with self._database.read() as connection:
             return [_grant(row) for row in await connection.execute(query)]
@@ -93,6 +101,10 @@ class SqlGrantStore:
         async with self._database.write() as connection:
             await connection.execute(lock)
             revoked = [_grant(row) for row in await connection.execute(revoke)]
+            # Each by its id, too: what was issued "until then" is a matter of clocks, and those of replicas differ.
+            for grant in revoked:
+                one = replace(revocation, kind=RevocationKind.GRANT, value=grant.grant_id, tenant=grant.tenant)
+                await connection.execute(announcement(self._database, one))
             await connection.execute(announcement(self._database, revocation))
         return revoked
 

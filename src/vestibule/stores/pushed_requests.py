@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, select
+from sqlalchemy import Row, delete, insert
 
 from vestibule.model import PushedRequest, TokenDigest
 from vestibule.stores.engine import Database
@@ -25,13 +25,6 @@ class SqlPushedRequestStore:
         }
         async with self._database.write() as connection:
             await connection.execute(insert(pushed_requests).values(row))
-
-    async def get(self, digest: TokenDigest, *, now: datetime) -> PushedRequest | None:
-        table = pushed_requests
-        query = select(table).where(table.c.digest == digest, table.c.expires_at > now)
-        async with self._database.read() as connection:
-            row = (await connection.execute(query)).one_or_none()
-        return None if row is None else _request(row)
 
     async def take(self, digest: TokenDigest, *, now: datetime) -> PushedRequest | None:
         table = pushed_requests

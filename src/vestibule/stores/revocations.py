@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import case, select
+from sqlalchemy import Row, case, select
 from sqlalchemy.dialects.sqlite import Insert
 
 from vestibule.model import Revocation, RevocationKind
@@ -29,26 +30,49 @@ class SqlRevocationFeed:
             .order_by(revocations.c.revoked_at)
         )
         async with self._database.read() as connection:
-            return [
-                Revocation(RevocationKind(row.kind), row.value, row.revoked_at, row.expires_at, row.tenant)
-                for row in await connection.execute(query)
-            ]
+            return [_revocation(row) for row in await connection.execute(query)]
+
+    async def news(self, position: int, *, now: datetime) -> tuple[Sequence[Revocation], int]:
+        query = (
+            select(revocations)
+            .where(revocations.c.announced_at >= position, revocations.c.expires_at > now)
+            .order_by(revocations.c.announced_at)
+        )
+        async with self._database.read() as connection:
+            next_position = (await connection.execute(select(self._database.clock))).scalar_one()  # first: misses none
+            rows = await connection.execute(query)
+            found = [_revocation(row) for row in rows]
+        return found, next_position
 
 
 def announcement(database: Database, revocation: Revocation) -> Insert:
     """The statement that announces. Said again, it moves to the end of the feed and never ends earlier."""
     insert = database.insert(revocations).values(
         kind=revocation.kind,
-        value=revocation.value,
+        value=_key(revocation),
         tenant=revocation.tenant,
         revoked_at=revocation.revoked_at,
         expires_at=revocation.expires_at,
+        announced_at=database.clock,
     )
     known, said = revocations.c, insert.excluded
     return insert.on_conflict_do_update(
-        index_elements=[known.kind, known.value, known.tenant],
+        index_elements=[known.kind, known.value],
         set_={
+            "announced_at": database.clock,
             "revoked_at": case((said.revoked_at > known.revoked_at, said.revoked_at), else_=known.revoked_at),
             "expires_at": case((said.expires_at > known.expires_at, said.expires_at), else_=known.expires_at),
         },
     )
+
+
+def _key(revocation: Revocation) -> str:
+    """The value as it stands in the key: a person's name is only unique within their tenant."""
+    is_user = revocation.kind is RevocationKind.USER
+    return f"{revocation.tenant}\n{revocation.value}" if is_user else revocation.value
+
+
+def _revocation(row: Row[Any]) -> Revocation:
+    kind = RevocationKind(row.kind)
+    value = row.value.partition("\n")[2] if kind is RevocationKind.USER else row.value
+    return Revocation(kind, value, row.revoked_at, row.expires_at, row.tenant)

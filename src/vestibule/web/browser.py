@@ -139,6 +139,7 @@ class BrowserEndpoints:
         return ConsentView(
             txn=question.request.request_id,
             csrf=question.csrf,
+            account_tag=question.account_tag,
             client_name=_name(client),
             client_claim=claim,
             is_verified_host=verified,

@@ -49,11 +49,10 @@ class Keyholder:
         A file that cannot be read right now changes nothing: the ring that works goes on working.
         """
         now = self._clock().timestamp()
-        if self._file is None:
-            self._ring.follow(now)
-        else:
+        if self._file is not None:
             with suppress(StartError, ValueError):
                 await self._take_up(await asyncio.to_thread(read_roots, self._file), now)
+        self._ring.follow(now)
         if self._ring.sealed_prefix != self._resealed:
             await self._provider_tokens.reseal(self._ring.sealed_prefix)
             self._resealed = self._ring.sealed_prefix

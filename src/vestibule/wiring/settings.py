@@ -84,6 +84,7 @@ def _lifetime_rule(one: ClientLifetimesConfig) -> LifetimeRule:
         redirect_hosts=one.redirect_hosts,
         access_token=one.access_token_lifetime,
         refresh_token=one.refresh_token_lifetime,
+        grant=one.grant_lifetime,
     )
 
 
@@ -130,7 +131,7 @@ def _assertion_issuer(one: AssertionIssuerConfig) -> AssertionIssuer:
         issuer=one.issuer,
         kind=one.kind,
         jwks_uri=one.jwks_uri,
-        provider=one.provider,
+        name=one.provider or one.name or one.kind,
         audience=one.audience,
         clients=one.clients,
         workloads=tuple(Workload(found.subject, found.client_id) for found in one.workloads),

@@ -77,7 +77,9 @@ def add_call_tools(server: MCPServer) -> None:
     async def test_sampling(prompt: str, ctx: Context) -> str:
         """Asks the client's model."""
         message = SamplingMessage(role="user", content=TextContent(type="text", text=prompt))
-        result = await ctx.session.create_message(messages=[message], max_tokens=100)
+        # On this call's own stream. Without the id it goes to the GET stream, which the suite's client opens beside its
+        # first calls: where that comes later, the question is lost and the call waits for ever.
+        result = await ctx.session.create_message(messages=[message], max_tokens=100, related_request_id=ctx.request_id)
         return f"LLM response: {result.content.text if isinstance(result.content, TextContent) else ''}"
 
     @server.tool()

@@ -25,6 +25,7 @@ async def give_to_client(call: TokenCall, server: AuthorizationServer) -> JsonRe
         raise UnauthorizedClient("Only a confidential client of the operator's file may act in its own name.")
     identity = Identity(server.settings.issuer, client.client_id, PROVIDER, name=client.name)
     grant, scopes = own_grant(call.form, client, identity, server)
+    await server.check_welcome(grant.tenant, identity.user)
     await server.record(
         call.context,
         "token.issue",

@@ -17,7 +17,7 @@ from vestibule.authorization_server.grants.client_credentials import own_grant
 from vestibule.authorization_server.issue import token_reply
 from vestibule.authorization_server.replies import Context, JsonReply
 from vestibule.authorization_server.server import AuthorizationServer
-from vestibule.errors import InvalidGrant, InvalidTarget, UnauthorizedClient
+from vestibule.errors import AccessDenied, InvalidDpopProof, InvalidGrant, InvalidTarget, UnauthorizedClient
 from vestibule.model import DEFAULT_TENANT, Grant, Identity, Resource
 from vestibule.protocol.claims_text import claim_text
 from vestibule.protocol.parameters import Parameters
@@ -26,7 +26,7 @@ from vestibule.protocol.resource import find_resource, is_same_resource
 from vestibule.protocol.scope import grantable, narrowed, permitted, read_scope
 from vestibule.protocol.token_request import require
 
-WORKLOAD = "workload"  # as an identity provider is named; none of the configuration may have this name
+WORKLOAD = "workload"
 ENTERPRISE = "enterprise"
 
 
@@ -66,13 +66,15 @@ async def redeem_assertion(call: TokenCall, server: AuthorizationServer) -> Json
         )
     except JwtError as error:
         raise _not_acceptable(issuer, error) from error
+    _check_key(claims, call.key_thumbprint)
     resource = _resource(call.form, claims, server)
     grant = _enterprise_grant(call, issuer, claims, resource, server)
-    await server.check_welcome(grant.tenant, grant.identity.user)
+    await _check_welcome(grant, server)
     until = datetime.fromtimestamp(checked.expires_at, UTC) + timedelta(minutes=2)
     if not await server.store.one_time.use("identity-assertion", checked.digest, expires_at=until, now=now):
         raise InvalidGrant("The assertion has been used already.", action="Ask the identity provider for a new one.")
     await server.store.grants.add(grant)
+    await server.store.clients.touch(call.client.client_id, now=now)
     await server.record(
         call.context,
         "assertion.redeem",
@@ -93,7 +95,7 @@ def _enterprise_grant(
     identity = Identity(
         issuer.issuer,
         claims["sub"],
-        issuer.provider or ENTERPRISE,
+        issuer.name,
         name=claim_text(claims, "name"),
         email=claim_text(claims, "email") if claims.get("email_verified") is True else "",
     )
@@ -150,8 +152,12 @@ async def redeem_workload_token(
         )
     if form.has("client_id") and form.get("client_id") != client.client_id:
         raise InvalidGrant("The client_id is not the one of this workload.")
-    identity = Identity(issuer.issuer, checked.subject, WORKLOAD, name=client.name)
+    if client.needs_dpop and not key_thumbprint:
+        raise InvalidDpopProof("This client is registered for tokens that are bound to a key: send a DPoP proof.")
+    _check_key(checked.claims, key_thumbprint)
+    identity = Identity(issuer.issuer, checked.subject, issuer.name, name=client.name)
     grant, scopes = own_grant(form, client, identity, server)
+    await _check_welcome(grant, server)
     end = datetime.fromtimestamp(checked.expires_at, UTC)  # nothing outlives what it came from
     await server.record(
         context,
@@ -164,6 +170,23 @@ async def redeem_workload_token(
     )
     call = TokenCall(form, client, context, key_thumbprint)
     return token_reply(call, replace(grant, expires_at=end), scopes, "", server)
+
+
+def _check_key(claims: Mapping[str, Any], key_thumbprint: str) -> None:
+    """RFC 7800 §3: an assertion that names its holder's key is good with a proof of that key, and with nothing else."""
+    confirmation = claims.get("cnf")
+    if confirmation is None:
+        return
+    thumbprint = confirmation.get("jkt") if isinstance(confirmation, dict) else None
+    if not isinstance(thumbprint, str) or not key_thumbprint or thumbprint != key_thumbprint:
+        raise InvalidGrant("The assertion is for the holder of a key.", action="Send a DPoP proof of that key.")
+
+
+async def _check_welcome(grant: Grant, server: AuthorizationServer) -> None:
+    try:
+        await server.check_welcome(grant.tenant, grant.identity.user)
+    except AccessDenied as error:
+        raise InvalidGrant("Whoever this is about may not come in any more.", detail=error.detail) from error
 
 
 def _issuer_of(assertion: str, kind: str, server: AuthorizationServer) -> AssertionIssuer:

@@ -16,7 +16,7 @@ from vestibule.errors import InvalidDpopProof, InvalidGrant, InvalidTarget
 from vestibule.model import Grant, RefreshToken, digest
 from vestibule.protocol.refresh import Replay, judge_replay
 from vestibule.protocol.resource import is_same_resource
-from vestibule.protocol.scope import narrowed, read_scope
+from vestibule.protocol.scope import narrowed, permitted, read_scope
 from vestibule.protocol.token_request import require
 
 SUCCESSOR_PURPOSE = "refresh-successor"
@@ -30,6 +30,7 @@ async def redeem_refresh_token(call: TokenCall, server: AuthorizationServer) -> 
         if not is_same_resource(resource, grant.resource):
             raise InvalidTarget("The grant is for another resource.", action=f"It is for {grant.resource}.")
     scopes = narrowed(read_scope(call.form.get("scope")), grant.scopes)
+    scopes = permitted(scopes, grant.identity.roles, server.settings.permissions)  # the file may say less by now
     successor = await _rotate(token, grant, call, server) or await _answer_again(token, call, server)
     await server.store.grants.touch(grant.grant_id, now=server.clock())
     await server.record(

@@ -15,7 +15,7 @@ from vestibule.authorization_server.server import AuthorizationServer
 from vestibule.errors import AccessDenied, InvalidGrant, InvalidRequest, InvalidTarget, Refusal
 from vestibule.model import AccessToken, ClientOrigin, Grant, Identity
 from vestibule.protocol.resource import is_same_resource
-from vestibule.protocol.scope import narrowed, read_scope
+from vestibule.protocol.scope import narrowed, permitted, read_scope
 from vestibule.protocol.token_request import require
 
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - the name of a kind
@@ -32,6 +32,7 @@ async def exchange_token(call: TokenCall, server: AuthorizationServer) -> JsonRe
             raise InvalidTarget("An exchange keeps the resource.", action=f"It is {subject.resource}.")
     scopes = narrowed(read_scope(call.form.get("scope")), subject.scopes)
     grant = await _grant(subject, server)
+    scopes = permitted(scopes, grant.identity.roles, server.settings.permissions)
     end = min(server.clock() + server.lifetimes_for(call.client).access_token, server.moment(subject.expires_at))
     await server.record(
         call.context,
@@ -84,13 +85,13 @@ async def _actors(call: TokenCall, subject: AccessToken, server: AuthorizationSe
         if shown.client_id != call.client.client_id:
             raise InvalidRequest("The actor_token is another client's.")
         actor = shown.user
+    if len(subject.actors) >= MAX_ACTORS:
+        raise AccessDenied(f"A token passes through at most {MAX_ACTORS} actors.")
     if subject.client_id == call.client.client_id:
         return (actor, *subject.actors) if actor and actor != subject.user else subject.actors
     is_named = call.client.origin is ClientOrigin.CONFIGURED and subject.client_id in call.client.acts_for
     if not (is_named and call.client.is_confidential):
         raise AccessDenied("This client may not act on another client's token.", action="The operator names who may.")
-    if len(subject.actors) >= MAX_ACTORS:
-        raise AccessDenied(f"A token passes through at most {MAX_ACTORS} actors.")
     return (actor or f"client:{call.client.client_id}", *subject.actors)
 
 

@@ -95,7 +95,7 @@ class HousekeepingContract:
         await store.one_time.use("dpop", jti, expires_at=pushed.expires_at, now=NOW)
         assert await store.housekeeping.sweep(now=pushed.expires_at - MICROSECOND) == 0
         assert await store.housekeeping.sweep(now=pushed.expires_at) == 2
-        assert await store.pushed_requests.get(pushed.digest, now=NOW) is None
+        assert await store.pushed_requests.take(pushed.digest, now=NOW) is None
         assert await store.one_time.use("dpop", jti, expires_at=pushed.expires_at, now=NOW) is True
         assert await store.housekeeping.sweep(now=device.expires_at + HOUR - MICROSECOND) == 1  # the jti again
         assert await store.device_requests.poll(device.digest, now=NOW) is not None  # it is told that it has expired
@@ -192,7 +192,7 @@ class HousekeepingContract:
         assert await store.blocks.find(block.kind, block.tenant, block.value) == block
         assert await store.consents.find(consent.key) == consent
         assert await store.requests.get(request.request_id, now=now) == request
-        assert await store.pushed_requests.get(pushed.digest, now=now) == pushed
+        assert await store.pushed_requests.take(pushed.digest, now=now) == pushed
         assert await store.device_requests.get(device.digest, now=now) == device
         assert await store.sessions.get(session.digest, now=now) == session
         assert revocation in await store.revocations.since(NOW, now=now)

@@ -23,6 +23,7 @@ class ConsentView:
 
     txn: str = field(repr=False)
     csrf: str = field(repr=False)
+    account_tag: str = field(repr=False)
     client_name: str
     client_claim: str  # what is known of the client: the host of its document, or that it registered itself
     is_verified_host: bool

@@ -9,9 +9,6 @@ down_revision = "0001"
 
 def upgrade() -> None:
     _add_columns()
-    with op.batch_alter_table("revocations") as revocations:  # SQLite makes the table anew
-        revocations.drop_constraint("pk_revocations", type_="primary")
-        revocations.create_primary_key("pk_revocations", ["kind", "value", "tenant"])
     op.create_table(
         "pushed_requests",
         sa.Column("digest", sa.LargeBinary(), nullable=False),
@@ -90,10 +87,12 @@ def _add_columns() -> None:
         ("grants", "last_used_at", moment, None),
         ("grants", "roles", words, "[]"),
         ("grants", "tokens_id", words, empty),
+        ("revocations", "announced_at", moment, sa.text("0")),
         ("sessions", "roles", words, "[]"),
         ("sessions", "tokens_id", words, empty),
     ):
         op.add_column(table, sa.Column(name, kind, nullable=default is None, server_default=default))
+    op.create_index("ix_revocations_announced_at", "revocations", ["announced_at"])
     op.create_index("ix_clients_registered_at", "clients", ["registered_at"])
     op.create_index("ix_consents_user_id", "consents", ["user_id"])
     op.create_index("ix_grants_client_id", "grants", ["client_id"])
