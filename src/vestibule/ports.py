@@ -180,7 +180,7 @@ class GrantStore(Protocol):
         resource: str = "",
         limit: int = 1000,
     ) -> Sequence[Grant]:
-        """Those of this tenant, person, client and resource, where they are named; the newest first."""
+        """Those of this tenant, this person, this client and this resource, where they are named; the newest first."""
 
     async def touch(self, grant_id: GrantId, *, now: datetime) -> None:
         """It has given a token."""
@@ -261,9 +261,6 @@ class BlockStore(Protocol):
 
 class RevocationFeed(Protocol):
     async def announce(self, revocation: Revocation) -> None: ...
-
-    async def since(self, moment: datetime, *, now: datetime) -> Sequence[Revocation]:
-        """All that was revoked at or after `moment` and still matters."""
 
     async def news(self, position: int, *, now: datetime) -> tuple[Sequence[Revocation], int]:
         """All that was announced at or after this position (0: from the beginning) and still matters; and the position

@@ -123,7 +123,10 @@ class PersonModel:
     def asked(
         self, now: datetime, client_id: str, resource: str, scopes: Iterable[str], *, is_public: bool
     ) -> list[str]:
-        """What a person is asked on the way to a code. A public client on loopback may be any program: always a click."""
+        """What a person is asked on the way to a code.
+
+        A public client on loopback may be any program: always a click.
+        """
         if self.session_until is None or self.session_until <= now:
             return ["consent", "sign-in"]
         if is_public:

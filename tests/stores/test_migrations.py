@@ -120,15 +120,17 @@ async def test_what_the_first_schema_held_is_there_in_the_last(address: str) -> 
     database = Database(url)
     async with database.write() as connection:
         await connection.run_sync(upgrade, "0001")
-        await connection.execute(text("INSERT INTO revocations VALUES ('grant', 'g', 'default', 1, 2000000)"))
+        await connection.execute(text("INSERT INTO revocations VALUES ('user', 'work:ada', 'default', 1, 2000000)"))
         await connection.execute(
             text("INSERT INTO grants VALUES ('g', 'default', 'i', 's', 'p', '', '', 'c', '[]', 'r', 1, NULL)")
         )
     await database.close()
     store = await open_store(address)
     began = datetime(1970, 1, 1, tzinfo=UTC)
-    announced = Revocation(RevocationKind.GRANT, "g", began + timedelta(microseconds=1), began + timedelta(seconds=2))
-    assert list(await store.revocations.since(began, now=began)) == [announced]
+    announced = Revocation(
+        RevocationKind.USER, "work:ada", began + timedelta(microseconds=1), began + timedelta(seconds=2)
+    )
+    assert list((await store.revocations.news(0, now=began))[0]) == [announced]
     grant = await store.grants.get("g")
     assert grant is not None
     assert (grant.tokens_id, grant.identity.roles, grant.expires_at) == ("", frozenset(), None)

@@ -22,16 +22,6 @@ class SqlRevocationFeed:
         async with self._database.write() as connection:
             await connection.execute(announcement(self._database, revocation))
 
-    async def since(self, moment: datetime, *, now: datetime) -> Sequence[Revocation]:
-        """Oldest first."""
-        query = (
-            select(revocations)
-            .where(revocations.c.revoked_at >= moment, revocations.c.expires_at > now)
-            .order_by(revocations.c.revoked_at)
-        )
-        async with self._database.read() as connection:
-            return [_revocation(row) for row in await connection.execute(query)]
-
     async def news(self, position: int, *, now: datetime) -> tuple[Sequence[Revocation], int]:
         query = (
             select(revocations)
@@ -49,7 +39,7 @@ def announcement(database: Database, revocation: Revocation) -> Insert:
     """The statement that announces. Said again, it moves to the end of the feed and never ends earlier."""
     insert = database.insert(revocations).values(
         kind=revocation.kind,
-        value=_key(revocation),
+        value=revocation.value,
         tenant=revocation.tenant,
         revoked_at=revocation.revoked_at,
         expires_at=revocation.expires_at,
@@ -57,7 +47,7 @@ def announcement(database: Database, revocation: Revocation) -> Insert:
     )
     known, said = revocations.c, insert.excluded
     return insert.on_conflict_do_update(
-        index_elements=[known.kind, known.value],
+        index_elements=[known.kind, known.value, known.tenant],
         set_={
             "announced_at": database.clock,
             "revoked_at": case((said.revoked_at > known.revoked_at, said.revoked_at), else_=known.revoked_at),
@@ -66,13 +56,5 @@ def announcement(database: Database, revocation: Revocation) -> Insert:
     )
 
 
-def _key(revocation: Revocation) -> str:
-    """The value as it stands in the key: a person's name is only unique within their tenant."""
-    is_user = revocation.kind is RevocationKind.USER
-    return f"{revocation.tenant}\n{revocation.value}" if is_user else revocation.value
-
-
 def _revocation(row: Row[Any]) -> Revocation:
-    kind = RevocationKind(row.kind)
-    value = row.value.partition("\n")[2] if kind is RevocationKind.USER else row.value
-    return Revocation(kind, value, row.revoked_at, row.expires_at, row.tenant)
+    return Revocation(RevocationKind(row.kind), row.value, row.revoked_at, row.expires_at, row.tenant)

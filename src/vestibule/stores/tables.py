@@ -244,7 +244,7 @@ revocations = Table(
     metadata,
     Column("kind", Words, primary_key=True),
     Column("value", Words, primary_key=True),
-    _tenant(),
+    _tenant_key(),  # two tenants may call two people the same
     Column("revoked_at", Moment, nullable=False, index=True),
     Column("expires_at", Moment, nullable=False, index=True),
     Column("announced_at", BigInteger, nullable=False, server_default=text("0"), index=True),

@@ -14,6 +14,7 @@ from vestibule.testing.store_contract.support import (
     SECOND,
     STRANGE,
     StoreOpener,
+    announced,
     coded,
     granted,
     revoke,
@@ -47,13 +48,13 @@ class GrantContract:
         one, other = await open_store(), await open_store()
         grant = await granted(one)
         await revoke(one, grant.grant_id)
-        announced = Revocation(RevocationKind.GRANT, grant.grant_id, NOW, NOW + timedelta(minutes=11))
-        assert announced in await other.revocations.since(NOW, now=NOW)
+        said = Revocation(RevocationKind.GRANT, grant.grant_id, NOW, NOW + timedelta(minutes=11))
+        assert said in await announced(other)
 
     async def test_revoking_what_is_not_there_announces_nothing(self, open_store: StoreOpener) -> None:
         store, unknown = await open_store(), fresh("grant")
         assert await revoke(store, unknown) is False
-        assert unknown not in [found.value for found in await store.revocations.since(NOW, now=NOW)]
+        assert unknown not in [found.value for found in await announced(store)]
 
     async def test_live_grants_are_listed_up_to_a_limit(self, open_store: StoreOpener) -> None:
         store = await open_store()
@@ -125,7 +126,7 @@ class GrantContract:
             assert _by_id(revoked) == _by_id([replace(grant, revoked_at=NOW + SECOND) for grant in hers])
             assert [await other.grants.get(grant.grant_id) for grant in others] == others
             assert await other.grants.get(before.grant_id) == replace(before, revoked_at=NOW)
-            assert everything in await other.revocations.since(NOW, now=NOW)
+            assert everything in await announced(other)
 
     async def test_everything_of_a_client_is_revoked_and_announced(self, open_store: StoreOpener) -> None:
         one, other, client_id = await open_store(), await open_store(), f"https://app.example/{unlike(2000)}"
@@ -135,14 +136,14 @@ class GrantContract:
         revoked = await one.grants.revoke_all(everything)
         assert _by_id(revoked) == _by_id([replace(grant, revoked_at=NOW) for grant in its])
         assert await other.grants.get(elses.grant_id) == elses
-        assert everything in await other.revocations.since(NOW, now=NOW)
+        assert everything in await announced(other)
 
     async def test_a_person_without_grants_is_announced_all_the_same(self, open_store: StoreOpener) -> None:
         """A token may be alive whose grant is not."""
         store = await open_store()
         everything = a_revocation(kind=RevocationKind.USER, value=fresh("work:user"))
         assert list(await store.grants.revoke_all(everything)) == []
-        assert everything in await store.revocations.since(NOW, now=NOW)
+        assert everything in await announced(store)
 
     async def test_everything_revoked_at_once_is_each_callers_own(self, open_store: StoreOpener) -> None:
         """A person and a client whose grants overlap, and one of them alone: nobody waits in a circle."""

@@ -26,8 +26,8 @@ from vestibule.testing.store_contract.support import (
     CALLERS,
     MICROSECOND,
     ROUNDS,
-    SECOND,
     StoreOpener,
+    announced,
     coded,
     granted,
     refreshable,
@@ -51,7 +51,7 @@ class HousekeepingContract:
         )  # and the grant that is left with nothing
         assert await store.requests.get(request.request_id, now=NOW) is None
         assert await store.sessions.get(session.digest, now=NOW) is None
-        assert await store.revocations.since(NOW - SECOND, now=NOW) == []
+        assert await announced(store) == []
         assert await store.refresh_tokens.find(token.digest) is None
         assert await store.grants.get(grant.grant_id) is None
 
@@ -195,7 +195,7 @@ class HousekeepingContract:
         assert await store.pushed_requests.take(pushed.digest, now=now) == pushed
         assert await store.device_requests.get(device.digest, now=now) == device
         assert await store.sessions.get(session.digest, now=now) == session
-        assert revocation in await store.revocations.since(NOW, now=now)
+        assert revocation in await announced(store, now=now)
         assert await store.refresh_tokens.find(token.digest) == token
         assert await store.codes.get(code.digest) == code
         assert await store.one_time.use("dpop", jti, expires_at=later, now=now) is False

@@ -25,10 +25,12 @@ class PushedRequestContract:
             [store.pushed_requests.take(pushed.digest, now=NOW) for store in [one, other] * (CALLERS // 2)]
         )
         assert won == [pushed]
+        assert await one.pushed_requests.take(pushed.digest, now=NOW) is None
 
     async def test_an_expired_pushed_request_is_not_there(self, open_store: StoreOpener) -> None:
         store, pushed = await open_store(), a_pushed_request()
         await store.pushed_requests.add(pushed)
+        assert await store.pushed_requests.take(pushed.digest, now=pushed.expires_at) is None
         assert await store.pushed_requests.take(pushed.digest, now=pushed.expires_at) is None
         assert await store.pushed_requests.take(pushed.digest, now=pushed.expires_at - MICROSECOND) == pushed
 
@@ -40,4 +42,5 @@ class PushedRequestContract:
 
     async def test_an_unknown_reference_takes_nothing(self, open_store: StoreOpener) -> None:
         store = await open_store()
+        assert await store.pushed_requests.take(digest("guess"), now=NOW) is None
         assert await store.pushed_requests.take(digest("guess"), now=NOW) is None

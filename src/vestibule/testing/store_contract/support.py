@@ -3,10 +3,10 @@
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeAlias, TypeVar
 
-from vestibule.model import AuthorizationCode, Grant, RefreshToken
+from vestibule.model import AuthorizationCode, Grant, RefreshToken, Revocation
 from vestibule.ports import Store
 from vestibule.testing.records import NOW, a_code, a_grant, a_refresh_token
 
@@ -61,3 +61,8 @@ def unlike(length: int) -> str:
     """Text of this length that no database makes shorter."""
     digits = "".join(hashlib.sha256(b"%d" % n).hexdigest() for n in range(length // 64 + 1))
     return digits[:length]
+
+
+async def announced(store: Store, *, now: datetime = NOW) -> Sequence[Revocation]:
+    """All that stands in the feed and still matters."""
+    return (await store.revocations.news(0, now=now))[0]

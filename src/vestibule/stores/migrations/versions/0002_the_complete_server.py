@@ -9,6 +9,9 @@ down_revision = "0001"
 
 def upgrade() -> None:
     _add_columns()
+    with op.batch_alter_table("revocations") as revocations:  # SQLite makes the table anew
+        revocations.drop_constraint("pk_revocations", type_="primary")
+        revocations.create_primary_key("pk_revocations", ["kind", "value", "tenant"])
     op.create_table(
         "pushed_requests",
         sa.Column("digest", sa.LargeBinary(), nullable=False),
