@@ -54,6 +54,7 @@ class SqlClientStore:
             .where(_IS_UNUSED, clients.c.registered_at < before, ~has_grant)
             .order_by(clients.c.registered_at)
             .limit(1)
+            .with_for_update(skip_locked=True)  # who is just getting its first token, or is another caller's
         )
         remove = delete(clients).where(clients.c.client_id == oldest.scalar_subquery())
         async with self._database.write() as connection:

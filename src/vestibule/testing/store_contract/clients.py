@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 
+from vestibule.model import ClientOrigin
 from vestibule.testing.records import NOW, a_client, fresh
 from vestibule.testing.store_contract.support import CALLERS, SECOND, STRANGE, StoreOpener, granted, refused
 
@@ -105,6 +106,27 @@ class ClientContract:
         assert found is not None
         assert found.last_used_at == NOW + SECOND
         assert await store.clients.get(other.client_id) == other
+
+    async def test_the_client_that_has_waited_longest_makes_room(self, open_store: StoreOpener) -> None:
+        store = await open_store()
+        used, allowed, old, older, document = [a_client(registered_at=NOW - n * SECOND) for n in (9, 8, 1, 2, 7)]
+        for client in (used, allowed, old, older, replace(document, origin=ClientOrigin.DOCUMENT), a_client()):
+            await store.clients.add(client)
+        await store.clients.touch(used.client_id, now=NOW)
+        await granted(store, client_id=allowed.client_id)
+        for gone in (older, old):
+            assert await store.clients.remove_oldest_unused(before=NOW) is True
+            assert await store.clients.get(gone.client_id) is None
+        assert await store.clients.remove_oldest_unused(before=NOW) is False
+        assert len(await store.clients.list_all()) == 4
+
+    async def test_callers_at_once_make_room_for_one_each(self, open_store: StoreOpener) -> None:
+        one, other = await open_store(), await open_store()
+        for n in range(CALLERS):
+            await one.clients.add(a_client(registered_at=NOW - n * SECOND))
+        made = [store.clients.remove_oldest_unused(before=NOW - 3 * SECOND) for store in [one, other] * (CALLERS // 2)]
+        assert sum(await asyncio.gather(*made)) == CALLERS - 4
+        assert len(await one.clients.list_all()) == 4
 
     async def test_touching_a_client_that_is_not_kept_here_does_nothing(self, open_store: StoreOpener) -> None:
         store = await open_store()

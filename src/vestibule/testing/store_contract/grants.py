@@ -82,7 +82,7 @@ class GrantContract:
         store = await open_store()
         ada, client = an_identity(subject=fresh("urn:people:ada")), fresh("client")
         both = await granted(store, identity=ada, client_id=client, created_at=NOW + 3 * SECOND)
-        hers = await granted(store, identity=ada, created_at=NOW + 2 * SECOND)
+        hers = await granted(store, identity=ada, resource=STRANGE, created_at=NOW + 2 * SECOND)
         its = await granted(store, client_id=client, created_at=NOW + SECOND)
         elsewhere = await granted(store, identity=ada, client_id=client, tenant="another")
         await granted(store, identity=replace(ada, provider="elsewhere"))
@@ -95,6 +95,8 @@ class GrantContract:
             ({"user": ada.user}, [both, hers, elsewhere]),
             ({"client_id": client}, [both, its, elsewhere]),
             ({"tenant": "nobody's", "user": ada.user}, []),
+            ({"resource": STRANGE}, [hers]),
+            ({"client_id": client, "resource": STRANGE}, []),
             ({"user": "work"}, []),
             ({"client_id": STRANGE}, []),
         ):

@@ -62,6 +62,17 @@ class ConsentContract:
         assert sorted(listed, key=lambda consent: consent.key.client_id) == theirs
         assert list(await store.consents.list_of("another", "nobody")) == []
 
+    async def test_a_client_is_forgotten_by_everybody(self, open_store: StoreOpener) -> None:
+        store, client_id = await open_store(), fresh(STRANGE)
+        its = [a_consent(a_consent_key(client_id=client_id, tenant=tenant)) for tenant in ("one", "two", "three")]
+        elses = a_consent(a_consent_key(client_id=client_id + "x"))
+        for consent in (*its, elses):
+            await store.consents.remember(consent)
+        assert await store.consents.forget_client(client_id) == 3
+        assert await store.consents.forget_client(client_id) == 0
+        assert [await store.consents.find(consent.key) for consent in its] == [None] * 3
+        assert await store.consents.find(elses.key) == elses
+
 
 class SessionContract:
     async def test_a_session_comes_back_until_it_expires(self, open_store: StoreOpener) -> None:

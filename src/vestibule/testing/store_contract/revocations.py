@@ -1,6 +1,7 @@
 """The feed of what must stop working everywhere."""
 
 import asyncio
+from datetime import timedelta
 
 from vestibule.model import RevocationKind
 from vestibule.testing.records import NOW, a_revocation, fresh
@@ -51,3 +52,27 @@ class RevocationContract:
             await store.revocations.announce(revocation)
         found = [revocation for revocation in await announced(store) if revocation.value == value]
         assert sorted(found, key=lambda revocation: revocation.kind) == sorted(everything, key=lambda said: said.kind)
+
+    async def test_the_news_are_all_there_is_and_then_what_came_since(self, open_store: StoreOpener) -> None:
+        """By the store's own clock: what the announcing replica's clock says does not matter."""
+        one, other = await open_store(), await open_store()
+        first = a_revocation(revoked_at=NOW + timedelta(days=1), expires_at=NOW + timedelta(days=2))
+        await one.revocations.announce(first)
+        await asyncio.sleep(0.005)  # SQLite's clock has milliseconds
+        news, position = await other.revocations.news(0, now=NOW)
+        assert first in news
+        assert list((await other.revocations.news(position, now=NOW))[0]) == []
+        late = a_revocation(kind=RevocationKind.USER, value=STRANGE, revoked_at=NOW - timedelta(days=1))
+        await one.revocations.announce(late)
+        news, _ = await other.revocations.news(position, now=NOW)
+        assert late in news
+        assert first not in news
+
+    async def test_what_is_announced_again_is_news_again(self, open_store: StoreOpener) -> None:
+        one, other, revocation = await open_store(), await open_store(), a_revocation()
+        await one.revocations.announce(revocation)
+        await asyncio.sleep(0.005)
+        _, position = await other.revocations.news(0, now=NOW)
+        await one.revocations.announce(revocation)
+        assert revocation in (await other.revocations.news(position, now=NOW))[0]
+        assert revocation not in (await other.revocations.news(0, now=revocation.expires_at))[0]
