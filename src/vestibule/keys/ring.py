@@ -118,6 +118,11 @@ class KeyRing:
         self.replace(self._roots, now)
 
     @property
+    def key_ids(self) -> frozenset[bytes]:
+        """Of the keys that open and verify."""
+        return frozenset(self._derived)
+
+    @property
     def sealed_prefix(self) -> bytes:
         """How every value begins that the key in use has sealed."""
         return b"%c%b" % (_VERSION, self._newest.kid)

@@ -92,6 +92,10 @@ class ResourceServer:
         self._remember((resource.identifier, sha256(authorization).digest()), principal, token.expires_at)
         return principal
 
+    def forget(self) -> None:
+        """Every token is verified anew: a key has been retired, and what it made is none any more."""
+        self._cache.clear()
+
     def on_revoked(self, listener: Callable[[Unwelcome], None]) -> None:
         self._revocations.add_listener(listener)
 

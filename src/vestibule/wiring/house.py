@@ -229,7 +229,15 @@ class House:
             trusted_proxies=tuple(ip_network(network) for network in configuration.trusted_proxies),
             log=event_logger("web"),
         )
-        keyholder = Keyholder(configuration, ring, store, provider_tokens, clock=clock, entropy=entropy)
+        keyholder = Keyholder(
+            configuration,
+            ring,
+            store,
+            provider_tokens,
+            clock=clock,
+            entropy=entropy,
+            on_retired=doorkeeper.forget,
+        )
         return cls(configuration, store, outbound, watch, gateway, plane, keyholder)
 
     async def run(self, listener: socket.socket, ready: Callable[[Running], None] | None) -> None:

@@ -1,7 +1,7 @@
 """The key ring of a running process: it follows its file and the clock, and what is in the store follows it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -33,7 +33,9 @@ class Keyholder:
         *,
         clock: Clock,
         entropy: Entropy,
+        on_retired: Callable[[], None],
     ) -> None:
+        """`on_retired` is called when a key has gone: what was verified with it must be verified again."""
         self._file = Path(configuration.keys.file) if configuration.secret_key is None else None
         self._ring = ring
         self._provider_tokens = provider_tokens
@@ -41,6 +43,7 @@ class Keyholder:
         self._clock = clock
         self._entropy = entropy
         self._roots: list[RootKey] = []
+        self._on_retired = on_retired
         self._resealed = b""
 
     async def look(self) -> None:
@@ -48,11 +51,13 @@ class Keyholder:
 
         A file that cannot be read right now changes nothing: the ring that works goes on working.
         """
-        now = self._clock().timestamp()
+        now, before = self._clock().timestamp(), self._ring.key_ids
         if self._file is not None:
             with suppress(StartError, ValueError):
                 await self._take_up(await asyncio.to_thread(read_roots, self._file), now)
         self._ring.follow(now)
+        if before - self._ring.key_ids:
+            self._on_retired()
         if self._ring.sealed_prefix != self._resealed:
             await self._provider_tokens.reseal(self._ring.sealed_prefix)
             self._resealed = self._ring.sealed_prefix

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 from vestibule.model import DEFAULT_TENANT, Grant, Revocation, RevocationKind
-from vestibule.testing.records import NOW, a_refresh_token, a_revocation, an_identity, fresh
+from vestibule.testing.records import NOW, a_refresh_token, a_revocation, an_identity, fresh, some_kept_tokens
 from vestibule.testing.store_contract.support import (
     CALLERS,
     ROUNDS,
@@ -65,6 +65,20 @@ class GrantContract:
         assert {grant.grant_id for grant in live} <= set(listed)
         assert revoked.grant_id not in listed
         assert len(await store.grants.list_live(limit=3)) == 3
+
+    async def test_a_grant_knows_its_end_its_use_its_roles_and_its_tokens(self, open_store: StoreOpener) -> None:
+        store, kept = await open_store(), some_kept_tokens()
+        await store.kept_tokens.add(kept)
+        grant = await granted(
+            store,
+            identity=an_identity(subject=STRANGE, email=STRANGE, roles=frozenset({"admin", STRANGE})),
+            client_id=f"https://app.example/{unlike(2000)}",
+            resource=STRANGE,
+            expires_at=NOW + timedelta(days=90),
+            last_used_at=NOW,
+            tokens_id=kept.tokens_id,
+        )
+        assert await store.grants.get(grant.grant_id) == grant
 
     async def test_a_rotation_is_a_use_of_the_grant(self, open_store: StoreOpener) -> None:
         store = await open_store()
