@@ -1,23 +1,19 @@
 """What has been revoked, known without asking the store.
 
 This replica's own revocations arrive by `learn` before they are answered; those of others by looking at the feed every
-second. The look goes back a minute further than the last one, because rows of concurrent transactions become visible
+second (`wiring` does). The look goes back a minute further than the last one, because rows of concurrent transactions become visible
 out of order. It is told in the store's own time, because ours may differ from that of the replica that revoked. A
 replica that could not look for a minute stops admitting anybody: a revocation may have passed it by.
 """
 
-import asyncio
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
-from vestibule.errors import StoreUnavailable
 from vestibule.model import AccessToken, Principal, Revocation, RevocationKind
 from vestibule.ports import Clock, RevocationFeed
 
-INTERVAL = timedelta(seconds=1)
 OVERLAP = timedelta(minutes=1)
 _OVERLAP = int(OVERLAP.total_seconds() * 1_000_000)
 BLIND_AFTER = timedelta(minutes=1)
@@ -46,12 +42,10 @@ class RevocationWatch:
         feed: RevocationFeed,
         clock: Clock,
         *,
-        interval: timedelta = INTERVAL,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._feed = feed
         self._clock = clock
-        self._interval = interval
         self._grants: dict[str, float] = {}
         self._tokens: dict[str, float] = {}
         self._clients: dict[str, _Until] = {}
@@ -115,10 +109,3 @@ class RevocationWatch:
         for kept in (self._clients, self._users):
             for value in [value for value, until in kept.items() if until.expires_at <= now]:
                 del kept[value]
-
-    async def run(self) -> None:
-        """Look for ever; ended by cancelling it."""
-        while True:
-            with suppress(StoreUnavailable):  # told by readiness, and by `is_blind` when it lasts
-                await self.look()
-            await asyncio.sleep(self._interval.total_seconds())

@@ -5,7 +5,7 @@ import ctypes
 import gc
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -51,7 +51,9 @@ from vestibule.wiring.settings import (
     origins_of,
 )
 
+WATCH_INTERVAL = timedelta(seconds=1)  # a revocation reaches every replica within five
 SWEEP_INTERVAL = timedelta(minutes=5)
+KEYS_INTERVAL = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +245,7 @@ class House:
     async def run(self, listener: socket.socket, ready: Callable[[Running], None] | None) -> None:
         """Serve until a signal."""
         await self._watch.look()
+        await self.keyholder.look()
         self._server = server = uvicorn.Server(
             uvicorn.Config(
                 build_app(self.plane),
@@ -259,9 +262,9 @@ class House:
         )
         self.gateway.start()
         chores = [
-            asyncio.create_task(self._watch.run()),
-            asyncio.create_task(self._sweep()),
-            asyncio.create_task(self.keyholder.run()),
+            asyncio.create_task(self._again_and_again("revocations", self._watch.look, WATCH_INTERVAL)),
+            asyncio.create_task(self._again_and_again("sweep", self.sweep, SWEEP_INTERVAL)),
+            asyncio.create_task(self._again_and_again("keys", self.keyholder.look, KEYS_INTERVAL)),
             asyncio.create_task(self._announce(server, ready)),
         ]
         try:
@@ -294,11 +297,16 @@ class House:
                 )
             )
 
-    async def _sweep(self) -> None:
+    async def _again_and_again(self, chore: str, work: Callable[[], Awaitable[object]], interval: timedelta) -> None:
+        """For ever; ended by cancelling it. A chore that fails is told of and tried again: none may end in silence."""
         while True:
-            await asyncio.sleep(SWEEP_INTERVAL.total_seconds())
-            with suppress(StoreUnavailable):  # readiness tells of it; the next sweep catches up
-                await self.sweep()
+            await asyncio.sleep(interval.total_seconds())
+            try:
+                await work()
+            except StoreUnavailable:
+                continue  # readiness tells of it; the next time catches up
+            except Exception as error:
+                self.plane.log("chore_failed", level="error", chore=chore, exc_info=error)
 
     async def sweep(self) -> int:
         """Delete what has expired. How many rows."""

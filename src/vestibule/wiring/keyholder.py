@@ -7,11 +7,9 @@ from pathlib import Path
 
 from vestibule.config import Configuration
 from vestibule.credentials import KeptProviderTokens
-from vestibule.errors import StartError, StoreUnavailable
+from vestibule.errors import StartError
 from vestibule.keys import KeyRing, RootKey, load_or_create, read_roots
 from vestibule.ports import Clock, Entropy, Store
-
-LOOK_EVERY = 5.0  # seconds
 
 
 def make_key_ring(configuration: Configuration, clock: Clock, entropy: Entropy) -> KeyRing:
@@ -69,10 +67,3 @@ class Keyholder:
                 return
             self._roots = list(roots)
         self._ring.replace(roots, now)
-
-    async def run(self) -> None:
-        """Look for ever; ended by cancelling it."""
-        while True:
-            with suppress(StoreUnavailable):  # the next look catches up
-                await self.look()
-            await asyncio.sleep(LOOK_EVERY)
