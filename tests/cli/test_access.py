@@ -58,7 +58,11 @@ async def test_a_grant_is_listed_and_revoked(door: Door) -> None:
     await until_refused(door, person.access_token)
     assert (await person.refresh()).status_code == 400
     assert (await door.call(other.access_token)).status_code == 200
-    assert await listed(door, "grant", "revoke", "unknown") == {"revoked": "unknown", "grants": 0}
+    code, _, err = await vestibule(door, "grant", "revoke", "unknown")
+    assert (code, "There is no live grant unknown" in err) == (1, True)
+    trail = await door.house.plane.server.store.audit.tail()
+    done = [(one.actor, one.action, one.target) for one in trail]
+    assert ("operator", "grant.revoke", grant["grant_id"]) in done
 
 
 async def test_a_client_is_revoked_with_everything_it_got(door: Door) -> None:
@@ -82,6 +86,26 @@ async def test_a_person_is_blocked_and_let_in_again(door: Door) -> None:
     door.clock.advance(10)  # what was given in the second of the revocation counts as older
     again = await door.sign_in()
     assert (await door.call(again.access_token)).status_code == 200
+
+
+async def test_what_is_not_there_is_said_not_to_be(door: Door, tmp_path: Path) -> None:
+    for arguments, says in (
+        (("client", "revoke", "nobody"), "There is no client nobody"),
+        (("user", "block", "ada"), "ada names nobody: a person is provider:subject"),
+        (("user", "revoke", "ada:"), "names nobody"),
+    ):
+        code, _, err = await vestibule(door, *arguments)
+        assert (code, says in err) == (1, True), err
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    command = [sys.executable, "-m", "vestibule", "client", "list"]
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, cwd=elsewhere
+    )
+    said = (await process.communicate())[1].decode()
+    assert process.returncode == 1
+    assert "There is no store at vestibule.db" in said
+    assert list(elsewhere.iterdir()) == []
 
 
 async def test_a_person_is_revoked_and_may_come_back(door: Door) -> None:
@@ -118,6 +142,7 @@ async def test_a_key_is_rotated_while_everybody_works(door: Door) -> None:
     door.clock.advance(125)  # a key that may be known to others opens nothing two minutes later
     await door.house.keyholder.look()
     assert (await door.call(person.access_token)).status_code == 401
+    assert "key.use" in [event.action for event in await door.house.plane.server.store.audit.tail()]
     fresh = await person.refresh()  # and nobody is signed out
     assert (await door.call(fresh.json()["access_token"])).status_code == 200
     assert (await door.sign_in()).access_token

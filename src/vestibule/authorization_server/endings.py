@@ -21,7 +21,9 @@ async def revoke_grant(grant_id: str, server: AuthorizationServer, context: Cont
     server.announce(Revocation(RevocationKind.GRANT, grant_id, now, end))
     if revoked:
         tenant = grant.tenant if grant is not None else ""
-        await server.record(context, "grant.revoke", "allowed", tenant=tenant, target=grant_id, reason=reason)
+        await server.record(
+            context, "grant.revoke", "allowed", actor=context.actor, tenant=tenant, target=grant_id, reason=reason
+        )
     if grant is not None:
         await _drop_tokens([grant], server)
     return revoked
@@ -34,7 +36,15 @@ async def revoke_client(client_id: str, server: AuthorizationServer, context: Co
     await server.store.consents.forget_client(client_id)
     ended = await server.store.grants.revoke_all(revocation)
     _announce_all(revocation, ended, server)
-    await server.record(context, "client.revoke", "allowed", client_id=client_id, target=client_id, reason=reason)
+    await server.record(
+        context,
+        "client.revoke",
+        "allowed",
+        actor=context.actor,
+        client_id=client_id,
+        target=client_id,
+        reason=reason,
+    )
     await _drop_tokens(ended, server)
     return len(ended)
 
@@ -48,7 +58,9 @@ async def revoke_user(
     await server.store.sessions.remove_of(tenant, user)
     ended = await server.store.grants.revoke_all(revocation)
     _announce_all(revocation, ended, server)
-    await server.record(context, "user.revoke", "allowed", tenant=tenant, actor=user, target=user, reason=reason)
+    await server.record(
+        context, "user.revoke", "allowed", tenant=tenant, actor=context.actor, target=user, reason=reason
+    )
     await _drop_tokens(ended, server)
     return len(ended)
 
@@ -57,7 +69,9 @@ async def block_user(tenant: TenantId, user: str, server: AuthorizationServer, c
     """Revoke, and let nobody in by this name any more. The block first: nothing slips in between."""
     block = Block(BlockKind.USER, user, tenant, blocked_at=server.clock(), reason=reason)
     await server.store.blocks.add(block)
-    await server.record(context, "user.block", "allowed", tenant=tenant, actor=user, target=user, reason=reason)
+    await server.record(
+        context, "user.block", "allowed", tenant=tenant, actor=context.actor, target=user, reason=reason
+    )
     return await revoke_user(tenant, user, server, context, reason=reason)
 
 
@@ -65,7 +79,7 @@ async def unblock_user(tenant: TenantId, user: str, server: AuthorizationServer,
     """Let this person sign in again. What was ended stays ended."""
     found = await server.store.blocks.remove(BlockKind.USER, tenant, user)
     if found:
-        await server.record(context, "user.unblock", "allowed", tenant=tenant, actor=user, target=user)
+        await server.record(context, "user.unblock", "allowed", tenant=tenant, actor=context.actor, target=user)
     return found
 
 

@@ -57,3 +57,4 @@ class Context:
 
     request_id: str
     address: str
+    actor: str = ""  # who acts, where it is nobody of the request: the operator at the command line

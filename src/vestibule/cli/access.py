@@ -10,6 +10,7 @@ from vestibule.cli.output import print_json, say
 if TYPE_CHECKING:
     from vestibule.authorization_server.replies import Context
     from vestibule.authorization_server.server import AuthorizationServer
+    from vestibule.errors import StartError
 
 clients = typer.Typer(help="OAuth clients that have registered, or were approved by somebody.", no_args_is_help=True)
 grants = typer.Typer(help="What people have allowed.", no_args_is_help=True)
@@ -48,11 +49,20 @@ def revoke_client(
 ) -> None:
     """End everything that this client ever got, and forget its registration."""
     from vestibule.authorization_server import endings
+    from vestibule.model import ClientOrigin
 
-    async def work(server: "AuthorizationServer", context: "Context") -> int:
-        return await endings.revoke_client(client_id, server, context, reason=reason)
+    async def work(server: "AuthorizationServer", context: "Context") -> tuple[int, bool, bool]:
+        known = await server.clients.for_token(client_id)
+        is_in_file = known is not None and known.origin is ClientOrigin.CONFIGURED
+        has_row = await server.store.clients.get(client_id) is not None
+        return await endings.revoke_client(client_id, server, context, reason=reason), is_in_file, has_row
 
-    _ended(with_server(config, work), client_id, as_json=as_json)
+    ended, is_in_file, has_row = with_server(config, work)
+    if not ended and not is_in_file and not has_row:
+        raise _unknown("client", client_id)
+    _ended(ended, client_id, as_json=as_json)
+    if is_in_file and not as_json:
+        say("  It stands in the configuration, and can get new tokens: take it out there, and restart.", style="yellow")
 
 
 @grants.command("list")
@@ -97,7 +107,9 @@ def revoke_grant(
     async def work(server: "AuthorizationServer", context: "Context") -> bool:
         return await endings.revoke_grant(grant_id, server, context, reason=reason)
 
-    _ended(int(with_server(config, work)), grant_id, as_json=as_json)
+    if not with_server(config, work):
+        raise _unknown("live grant", grant_id)
+    _ended(1, grant_id, as_json=as_json)
 
 
 @users.command("list")
@@ -132,6 +144,8 @@ def revoke_user(
     """End everything in this person's name, and sign their browsers out. They may sign in again."""
     from vestibule.authorization_server import endings
 
+    _check_user(user)
+
     async def work(server: "AuthorizationServer", context: "Context") -> int:
         return await endings.revoke_user(tenant, user, server, context, reason=reason)
 
@@ -149,10 +163,17 @@ def block_user(
     """End everything in this person's name, and let them in no more."""
     from vestibule.authorization_server import endings
 
+    _check_user(user)
+
     async def work(server: "AuthorizationServer", context: "Context") -> int:
         return await endings.block_user(tenant, user, server, context, reason=reason)
 
-    _ended(with_server(config, work), user, as_json=as_json)
+    ended = with_server(config, work)
+    if as_json:
+        print_json({"user": user, "blocked": True, "grants": ended})
+    else:
+        _ended(ended, user, as_json=False)
+        say("  Blocked: nobody signs in by this name any more.")
 
 
 @users.command("unblock")
@@ -170,6 +191,22 @@ def unblock_user(
         print_json({"user": user, "unblocked": found})
     else:
         say(f"{user} may sign in again." if found else f"{user} was not blocked.")
+
+
+def _check_user(user: str) -> None:
+    from vestibule.errors import StartError
+
+    provider, colon, subject = user.partition(":")
+    if not (provider and colon and subject):
+        raise StartError(
+            f"{user} names nobody: a person is provider:subject.", action="Look at `vestibule user list` for the name."
+        )
+
+
+def _unknown(what: str, value: str) -> "StartError":
+    from vestibule.errors import StartError
+
+    return StartError(f"There is no {what} {value}.", action="Look at the list for its id.")
 
 
 def _ended(count: int, what: str, *, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vestibule.cli.operate import ConfigOption, JsonOption, configuration, show
-from vestibule.cli.output import print_json, say
+from vestibule.cli.output import say
 
 if TYPE_CHECKING:
     from vestibule.keys import KeyStatus
@@ -48,13 +48,16 @@ def rotate_keys(
     write_roots(file, after, expected=before, entropy=os.urandom)
     keys = status(after, now=moment)
     if as_json:
-        print_json([{name: str(value) if value else None for name, value in _row(one).items()} for one in keys])
+        show([_row(one) for one in keys], as_json=True, empty="")
         return
     newest = keys[0]
     say(f"The key {newest.key_id} is {newest.phase}.", style="bold green")
     if newest.phase == "published" and newest.used_from is not None:
         say(f"  It is used from {newest.used_from:%H:%M:%S UTC} on; by then every process must have read {file}.")
-    say("  Replicas with files of their own need this file before that. Make a backup of it.")
+        say("  Replicas with files of their own need this file before that.")
+    if (end := keys[-1].retired_at) is not None:
+        say(f"  The keys before it open nothing any more after {end:%Y-%m-%d %H:%M:%S UTC}.")
+    say("  Make a backup of the file.")
 
 
 def _row(one: "KeyStatus") -> dict[str, object]:

@@ -22,16 +22,38 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+OPERATOR = "operator"  # who acts, in the trail
+
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="The file; ./vestibule.yaml if left out.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it stands in the audit trail.")]
 
 
 def configuration(config: Path | None) -> "Configuration":
-    """Raises `ConfigurationError`."""
+    """What the server runs with; these commands need no upstream. Raises `ConfigurationError`."""
     from vestibule.config import load
+    from vestibule.errors import ConfigurationError
 
-    return load(file=config, environ=os.environ)
+    try:
+        return load(file=config, environ=os.environ)
+    except ConfigurationError as error:
+        if {fault.key for fault in error.faults} != {"upstreams"}:
+            raise
+    nobody = [{"name": "none", "url": "http://127.0.0.1:9/mcp"}]
+    return load(file=config, environ=os.environ, overrides={"upstreams": nobody})
+
+
+def check_exists(configuration: "Configuration") -> None:
+    """Raise `StartError` for a store that is not there: a command that makes an empty one has nothing to do in it."""
+    from vestibule.errors import StartError
+    from vestibule.stores.address import read_address
+
+    url = read_address(configuration.store)
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+        raise StartError(
+            f"There is no store at {url.database or 'sqlite://'}.",
+            action="Run this in the folder that the server runs in, or name its file with --config.",
+        )
 
 
 def with_server(config: Path | None, work: "Callable[[AuthorizationServer, Context], Awaitable[Result]]") -> Result:
@@ -43,12 +65,13 @@ def with_server(config: Path | None, work: "Callable[[AuthorizationServer, Conte
     from vestibule.wiring import House
 
     read = configuration(config)
+    check_exists(read)
     configure_logging(level="warning", form=read.logging.format)
 
     async def run() -> Result:
         house = await House.build(read)
         try:
-            return await work(house.plane.server, Context(request_id=f"cli-{os.urandom(6).hex()}", address=""))
+            return await work(house.plane.server, Context(f"cli-{os.urandom(6).hex()}", address="", actor=OPERATOR))
         finally:
             await house.close()
 

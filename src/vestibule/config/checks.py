@@ -20,6 +20,7 @@ from vestibule.config.client_rules import (
     names_of_clients_and_upstreams_exist,
     only_trusted_needs_somebody,
     permissions_are_about_scopes_there_are,
+    scopes_of_clients_exist,
 )
 from vestibule.config.models import Configuration, StaticCredentialConfig
 from vestibule.config.provider_rules import (
@@ -264,6 +265,7 @@ RULES: tuple[Rule, ...] = (
     lifetime_rules_name_clients,
     only_trusted_needs_somebody,
     permissions_are_about_scopes_there_are,
+    scopes_of_clients_exist,
     scopes_are_scopes,
     asks_for_openid,
     client_shows_itself_in_one_way,

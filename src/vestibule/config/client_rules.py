@@ -102,6 +102,14 @@ def assertion_issuers_are_sound(configuration: Configuration) -> Iterator[Fault]
 
 def lifetime_rules_name_clients(configuration: Configuration) -> Iterator[Fault]:
     for index, rule in enumerate(configuration.tokens.clients):
+        known = {client.client_id for client in configuration.clients}
+        for number, client_id in enumerate(rule.client_ids):
+            if client_id not in known and not client_id.startswith("https://"):
+                yield Fault(
+                    f"tokens.clients[{index}].client_ids[{number}]",
+                    "it is no client of this file, and no URL of a document",
+                    "correct it; clients that register themselves are named by redirect_hosts",
+                )
         if not rule.client_ids and not rule.redirect_hosts:
             yield Fault(f"tokens.clients[{index}]", "it names no client", "add client_ids or redirect_hosts")
 
@@ -110,6 +118,14 @@ def only_trusted_needs_somebody(configuration: Configuration) -> Iterator[Fault]
     documents = configuration.client_documents
     if documents.enabled and documents.only_trusted and not documents.trusted_domains:
         yield Fault("client_documents.only_trusted", "no domain is trusted", "name some, or use enabled: false")
+
+
+def scopes_of_clients_exist(configuration: Configuration) -> Iterator[Fault]:
+    offered = {scope for one in configuration.upstreams for scope in (*one.scopes.default, *one.scopes.optional)}
+    for index, client in enumerate(configuration.clients):
+        for number, scope in enumerate(client.scopes):
+            if scope not in offered:
+                yield Fault(f"clients[{index}].scopes[{number}]", "no upstream has this scope", "correct it")
 
 
 def permissions_are_about_scopes_there_are(configuration: Configuration) -> Iterator[Fault]:

@@ -1,9 +1,9 @@
 """What has been revoked, known without asking the store.
 
 This replica's own revocations arrive by `learn` before they are answered; those of others by looking at the feed every
-second (`wiring` does). The look goes back a minute further than the last one, because rows of concurrent transactions become visible
-out of order. It is told in the store's own time, because ours may differ from that of the replica that revoked. A
-replica that could not look for a minute stops admitting anybody: a revocation may have passed it by.
+second (`wiring` does). The look goes back a minute further than the last one, because rows of concurrent transactions
+become visible out of order. It is told in the store's own time, because ours may differ from that of the replica that
+revoked. A replica that could not look for a minute stops admitting anybody: a revocation may have passed it by.
 """
 
 import time

@@ -238,6 +238,7 @@ class House:
             provider_tokens,
             clock=clock,
             entropy=entropy,
+            audit=server.audit,
             on_retired=doorkeeper.forget,
         )
         return cls(configuration, store, outbound, watch, gateway, plane, keyholder)

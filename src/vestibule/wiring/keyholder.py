@@ -9,7 +9,8 @@ from vestibule.config import Configuration
 from vestibule.credentials import KeptProviderTokens
 from vestibule.errors import StartError
 from vestibule.keys import KeyRing, RootKey, load_or_create, read_roots
-from vestibule.ports import Clock, Entropy, Store
+from vestibule.model import AuditEvent
+from vestibule.ports import AuditLog, Clock, Entropy, Store
 
 
 def make_key_ring(configuration: Configuration, clock: Clock, entropy: Entropy) -> KeyRing:
@@ -31,6 +32,7 @@ class Keyholder:
         *,
         clock: Clock,
         entropy: Entropy,
+        audit: AuditLog,
         on_retired: Callable[[], None],
     ) -> None:
         """`on_retired` is called when a key has gone: what was verified with it must be verified again."""
@@ -41,6 +43,7 @@ class Keyholder:
         self._clock = clock
         self._entropy = entropy
         self._roots: list[RootKey] = []
+        self._audit = audit
         self._on_retired = on_retired
         self._resealed = b""
 
@@ -58,7 +61,15 @@ class Keyholder:
             self._on_retired()
         if self._ring.sealed_prefix != self._resealed:
             await self._provider_tokens.reseal(self._ring.sealed_prefix)
+            if self._resealed:
+                await self._tell()
             self._resealed = self._ring.sealed_prefix
+
+    async def _tell(self) -> None:
+        """This process has changed over: an operator who rotates wants to see that it arrived."""
+        key_id = self._ring.sealed_prefix[1:].hex()
+        event = AuditEvent(self._clock(), "key.use", "allowed", request_id="", target=key_id)
+        await self._audit.record(event)
 
     async def _take_up(self, roots: Sequence[RootKey], now: float) -> None:
         if list(roots) != self._roots:
