@@ -160,3 +160,14 @@ def test_a_cleaned_name_hides_nothing(name: str) -> None:
 )
 def test_which_identifiers_are_one_resource(one: str, other: str, same: bool) -> None:
     assert (fold(one) == fold(other)) is same
+
+
+def test_access_tokens_of_the_version_before_are_still_read() -> None:
+    import msgspec
+
+    from vestibule.protocol.access_token import decode_claims
+
+    before = ["t", "g", "https://mcp", "https://id", "s", "work:s", "default", "c", ["a"], "https://mcp/mcp", 1, 2]
+    read = decode_claims(msgspec.json.encode(before))
+    assert (read.token_id, read.scopes, read.expires_at) == ("t", ("a",), 2)
+    assert (read.key_thumbprint, read.actors, read.roles) == ("", (), ())

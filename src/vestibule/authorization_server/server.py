@@ -58,7 +58,7 @@ CLOCK_MARGIN = timedelta(seconds=60)
 class RegistrationLimits:
     """What keeps strangers from filling the store with clients."""
 
-    per_hour: int = 60  # from one network
+    per_hour: int = 150  # from one network
     unused: int = 10_000  # clients that never got a token; beyond that nobody registers
     unused_lifetime: timedelta = timedelta(days=7)
 

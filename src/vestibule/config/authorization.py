@@ -86,7 +86,7 @@ class RegistrationConfig(Model):
         description="How many may register within an hour from one network (an address, or an IPv6 /64).",
         ge=1,
         le=100_000,
-        examples=[60],
+        examples=[150],
     )
     unused_lifetime: Duration = Field(
         defaults.UNUSED_CLIENT_LIFETIME,

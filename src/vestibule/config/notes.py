@@ -18,6 +18,11 @@ def notes_on(configuration: Configuration, environ: Mapping[str, str]) -> Sequen
         if lets_everybody_in(one):
             limits = "hosted_domain" if one.kind == "google" else "organizations or teams"
             notes.append(f"everybody who has an account there may sign in with {one.name}; {limits} would limit that")
+    if not configuration.is_loopback and not configuration.trusted_proxies:
+        notes.append(
+            "no proxy is named in trusted_proxies: behind one, everybody is one caller to the limits on "
+            "registrations, codes and guesses, and in the audit trail"
+        )
     later = [foreign.name for foreign in FOREIGN_NAMES if not foreign.key and environ.get(foreign.name)]
     if later:
         notes.append(f"set, but without a meaning in this version (see check --env): {', '.join(later)}")
