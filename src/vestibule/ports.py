@@ -434,10 +434,10 @@ class ProviderTokenKeeper(Protocol):
 
 
 class TokenReader(Protocol):
-    def read(self, token: str, now: float) -> AccessToken:
+    def read(self, token: str, now: float, *, even_revoked: bool = False) -> AccessToken:
         """What an access token of ours says, for whichever resource, if it is alive and not revoked.
 
-        Raises a `Refusal`. `now`: seconds since the epoch.
+        Raises a `Refusal`; `Unavailable` when it cannot be known whether it is revoked. `now`: seconds since the epoch.
         """
 
 

@@ -372,6 +372,20 @@ async def test_a_token_that_is_not_active_is_not_and_nothing_more(vector: str, h
     assert (await introspect(house, person.access_token)).json() == {"active": False}
 
 
+async def test_a_replica_that_has_not_heard_of_revocations_says_so(house: Door) -> None:
+    """Neither "active" nor "not active" would be true; and what is revoked at it is revoked all the same."""
+    person = await at_desk(house)
+    watch = house.house._watch
+    watch._blind_from = 0.0
+    answer = await introspect(house, person.access_token)
+    assert (answer.status_code, "active" in answer.json()) == (503, False)
+    assert (await exchange(house, person.access_token)).status_code == 503
+    assert (await house.post("/revoke", {"token": person.access_token, "client_id": "desk"})).status_code == 200
+    await watch.look()
+    assert (await introspect(house, person.access_token)).json() == {"active": False}
+    assert (await house.call(person.access_token)).status_code == 401
+
+
 @vector("INT-004")
 async def test_introspection_is_a_post(vector: str, house: Door) -> None:
     answer = await house.http.get(f"{house.url}/introspect?token=x", auth=("api", OTHER_SECRET))

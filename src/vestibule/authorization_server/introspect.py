@@ -9,7 +9,7 @@ from typing import Any
 from vestibule.authorization_server.authenticate import Credentials, authenticate
 from vestibule.authorization_server.replies import Context, JsonReply
 from vestibule.authorization_server.server import AuthorizationServer
-from vestibule.errors import InvalidClient, Refusal, UnauthorizedClient
+from vestibule.errors import InvalidClient, Refusal, UnauthorizedClient, Unavailable
 from vestibule.model import AccessToken
 from vestibule.protocol.access_token import actor_claim
 from vestibule.protocol.parameters import Parameters
@@ -31,6 +31,8 @@ async def introspect(
     token = require(form, "token")
     try:
         claims = server.tokens.read(token, server.clock().timestamp())
+    except Unavailable:
+        raise  # not known is not the same as not active
     except Refusal:
         return _NOT_ACTIVE
     if claims.resource not in client.introspects:

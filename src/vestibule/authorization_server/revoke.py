@@ -37,7 +37,8 @@ async def _revoke_refresh_token(token: str, client: Client, server: Authorizatio
 
 async def _revoke_access_token(token: str, client: Client, server: AuthorizationServer, context: Context) -> None:
     try:
-        claims = server.tokens.read(token, server.clock().timestamp())
+        # Whether it is revoked already does not matter, nor that a blind replica could not know: it is from now on.
+        claims = server.tokens.read(token, server.clock().timestamp(), even_revoked=True)
     except Refusal:
         return  # no token of ours, or a dead one
     if claims.client_id != client.client_id:

@@ -117,20 +117,30 @@ class ResourceServer:
             raise InvalidProof("The DPoP proof is of another key than the token's.", nonce=self._proofs.nonce())
         return self._proofs.offered_nonce()
 
-    def read(self, token: str, now: float) -> AccessToken:
-        return self._verify(token, now)
+    def read(self, token: str, now: float, *, even_revoked: bool = False) -> AccessToken:
+        read = self._open(token, now)
+        if not even_revoked:
+            self._check_not_revoked(read)
+        return read
 
-    def _verify(self, bearer: str, now: float, resource: Resource | None = None) -> AccessToken:
+    def _verify(self, bearer: str, now: float, resource: Resource) -> AccessToken:
+        token = self._open(bearer, now, resource)
+        self._check_not_revoked(token)
+        return token
+
+    def _open(self, bearer: str, now: float, resource: Resource | None = None) -> AccessToken:
         token = self._read_signed(bearer) if is_signed(bearer) else self._open_sealed(bearer)
         wanted = token.resource if resource is None else resource.identifier
         check_claims(token, issuer=self._issuer, resource=wanted, now=now)
+        return token
+
+    def _check_not_revoked(self, token: AccessToken) -> None:
         if self._revocations.covers(token):
             raise TokenRevoked("The access token has been revoked.", action="Sign in again.")
         if self._revocations.is_blind():
             raise StoreUnavailable(
                 "Whether this token has been revoked cannot be known right now.", action="Try again in a moment."
             )
-        return token
 
     def _open_sealed(self, bearer: str) -> AccessToken:
         opened = self._sealer.open(PURPOSE, read_token(bearer))

@@ -12,7 +12,7 @@ from vestibule.authorization_server.grants.call import TokenCall
 from vestibule.authorization_server.issue import Issue, issue
 from vestibule.authorization_server.replies import JsonReply
 from vestibule.authorization_server.server import AuthorizationServer
-from vestibule.errors import AccessDenied, InvalidGrant, InvalidRequest, InvalidTarget, Refusal
+from vestibule.errors import AccessDenied, InvalidGrant, InvalidRequest, InvalidTarget, Refusal, Unavailable
 from vestibule.model import AccessToken, ClientOrigin, Grant, Identity
 from vestibule.protocol.resource import is_same_resource
 from vestibule.protocol.scope import narrowed, permitted, read_scope
@@ -72,6 +72,8 @@ def _check_types(call: TokenCall) -> None:
 async def _read(token: str, name: str, server: AuthorizationServer) -> AccessToken:
     try:
         return server.tokens.read(token, server.clock().timestamp())
+    except Unavailable:
+        raise
     except Refusal as error:
         # RFC 8693 §2.2.2: a token that is not acceptable makes the request invalid.
         raise InvalidRequest(f"The {name} is not acceptable.", action=error.message, detail=error.detail) from error
