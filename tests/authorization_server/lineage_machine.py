@@ -97,6 +97,8 @@ class LineageMachine(RuleBasedStateMachine):
     def restart(self, number: int) -> None:
         """The process ends without a word, and another begins with what is in the store."""
         self.run(self.seats[number].store.close())
+        if self.seats[number].keys is not self.keys:
+            self.keys_settled_at = self.time.monotonic()  # until now it sealed with the ones before
         self.seats[number] = self.start()
         self.seats[number].known = self.revoked()
 
@@ -200,7 +202,7 @@ class LineageMachine(RuleBasedStateMachine):
         elif self.time.wall() >= access.expires_at:
             assert worth in ("TokenExpired", "InvalidSignature")  # its key may have been retired
         elif access.grant.grant_id in seat.known or access.token_id in seat.known:
-            assert worth == "TokenRevoked"
+            assert worth == "TokenRevoked", (worth, access, self.time.wall())
         elif self.time.monotonic() - seat.looked_at > BLIND_AFTER:
             assert worth in ("StoreUnavailable", "TokenRevoked")
         elif not access.is_dead:

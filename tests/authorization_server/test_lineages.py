@@ -326,7 +326,6 @@ class Lineages(LineageSteps):
         for number, seat in enumerate(self.seats):
             if seat.keys is not self.keys:
                 self.restart(number)
-                self.keys_settled_at = self.time.monotonic()
                 return
         match self.keys:
             case (only,):
