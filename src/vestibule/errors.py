@@ -154,12 +154,6 @@ class ExpiredToken(OAuthError):
     error = "expired_token"
 
 
-class InvalidRequestUri(OAuthError):
-    """RFC 9101 §7: a request_uri that is not one of ours, or not any more."""
-
-    error = "invalid_request_uri"
-
-
 class InvalidDpopProof(OAuthError):
     """RFC 9449 §5, §7.1."""
 

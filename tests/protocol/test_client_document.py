@@ -15,10 +15,9 @@ from vestibule.protocol.client_document import (
     LONGEST_CACHE,
     SHORTEST_CACHE,
     cache_lifetime,
-    check_client_id_url,
     read_client_document,
 )
-from vestibule.protocol.client_url import MAX_URL
+from vestibule.protocol.client_url import MAX_URL, check_client_id_url
 from vestibule.protocol.redirect_uri import check_registrable
 
 URL = "https://c.example/client.json"

@@ -18,7 +18,8 @@ from vestibule.authorization_server.throttle import network_of
 from vestibule.errors import FetchError, FetchRefused, InvalidClientMetadata
 from vestibule.model import Client
 from vestibule.ports import Clock, DocumentFetcher
-from vestibule.protocol.client_document import CAP, cache_lifetime, check_client_id_url, read_client_document
+from vestibule.protocol.client_document import CAP, cache_lifetime, read_client_document
+from vestibule.protocol.client_url import check_client_id_url
 
 MAX_DOCUMENTS = 1000
 PER_HOST = 10  # fetches a minute, of documents that were never valid here; and of each document that was

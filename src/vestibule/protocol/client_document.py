@@ -15,8 +15,8 @@ from typing import Any
 
 from vestibule.errors import InvalidClientMetadata, InvalidRedirectUri
 from vestibule.model import AuthMethod, Client, ClientOrigin
-from vestibule.protocol.client_url import check_client_id_url as check_client_id_url
 from vestibule.protocol.json_body import UnreadableJson, read_object
+from vestibule.protocol.jwk import is_private
 from vestibule.protocol.registration import GRANT_TYPES, Registration, check_registration
 
 CAP = 5 * 1024  # bytes
@@ -25,7 +25,6 @@ DEFAULT_CACHE = timedelta(minutes=15)
 LONGEST_CACHE = timedelta(hours=24)
 
 _MEDIA_TYPE = re.compile(r"application/(?:json|[a-z0-9!#$&^_.+-]+\+json)")
-_PRIVATE_KEY_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 §6
 
 
 # --- the document ---------------------------------------------------------------------------------------------------
@@ -77,7 +76,7 @@ def _check_holds_no_secret(document: Mapping[str, Any]) -> None:
     keys = jwks.get("keys") if isinstance(jwks, dict) else None
     if not isinstance(keys, list) or not all(isinstance(key, dict) for key in keys):
         raise InvalidClientMetadata("the document's jwks is not a key set")
-    if any(_PRIVATE_KEY_MEMBERS & key.keys() for key in keys):
+    if any(is_private(key) for key in keys):
         raise InvalidClientMetadata("the document's jwks has a private key, which everybody can read")
 
 

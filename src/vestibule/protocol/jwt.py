@@ -17,6 +17,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, JWKRegistry, OKPKey, RSAKey
 
 from vestibule.protocol.json_body import UnreadableJson, read_object
+from vestibule.protocol.jwk import is_private
 
 ASYMMETRIC_ALGORITHMS: Mapping[str, str] = {
     "RS256": "RSA",
@@ -140,14 +141,6 @@ def unverified_claims(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
         return header, read_object(binascii.a2b_base64(_padded(token.split(".")[1])))
     except (binascii.Error, UnreadableJson, ValueError) as error:
         raise JwtError(f"the claims cannot be read: {error}") from error
-
-
-_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 §6
-
-
-def is_private(jwk: Mapping[str, Any]) -> bool:
-    """Whether a key gives away what only its owner may know (symmetric ones always do)."""
-    return bool(_PRIVATE_MEMBERS & jwk.keys()) or jwk.get("kty") == "oct"
 
 
 def check_key_set(jwks: Mapping[str, Any]) -> None:
