@@ -33,7 +33,7 @@ from vestibule.credentials import KeptProviderTokens
 from vestibule.errors import OAuthError, Refusal
 from vestibule.identity_providers.development import DevelopmentProvider
 from vestibule.keys import KeyRing, RootKey
-from vestibule.model import Client, Principal, Resource, Upstream
+from vestibule.model import Client, Presented, Principal, Resource, Upstream
 from vestibule.ports import FetchedDocument, HttpAnswer
 from vestibule.protocol.parameters import read_parameters
 from vestibule.resource_server import DpopProofs, ResourceServer, RevocationWatch
@@ -201,7 +201,7 @@ class Replica:
 
     async def admit(self, access_token: str, resource: Resource) -> Principal | str:
         """Who is let in, or the name of the refusal; the warm path must know neither more nor less."""
-        header, now = f"Bearer {access_token}".encode(), self.server.clock().timestamp()
+        header, now = Presented(f"Bearer {access_token}".encode()), self.server.clock().timestamp()
         warm = self.doorkeeper.recognize(header, resource, now)
         answer: Principal | str
         try:

@@ -26,6 +26,10 @@ class Store:
             raise StoreUnavailable("The store cannot be reached.")
         self.events.append(event)
 
+    async def record_all(self, events: Sequence[AuditEvent]) -> None:
+        for event in events:
+            await self.record(event)
+
     async def tail(self, *, limit: int = 100) -> Sequence[AuditEvent]:
         return self.events[-limit:][::-1]
 

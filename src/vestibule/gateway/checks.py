@@ -9,8 +9,8 @@ METHODS = frozenset({b"POST", b"GET", b"DELETE"})
 ALLOW = b"POST, GET, DELETE"
 
 _SINGLE = frozenset(
-    b"authorization origin host content-length content-type mcp-session-id mcp-protocol-version mcp-method mcp-name "
-    b"last-event-id".split()
+    b"authorization x-api-key x-token-provider origin host content-length content-type content-encoding mcp-session-id "
+    b"mcp-protocol-version mcp-method mcp-name last-event-id".split()
 )
 
 

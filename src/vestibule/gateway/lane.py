@@ -31,7 +31,7 @@ from vestibule.gateway.framing import Framing
 from vestibule.gateway.patience import Patience, Turn
 from vestibule.gateway.request import ProxiedRequest
 from vestibule.gateway.weight import MAX_URL, Weight
-from vestibule.model import Era, Principal
+from vestibule.model import Era, Operation, Presented, Principal
 
 if TYPE_CHECKING:
     from vestibule.gateway.gateway import Gateway, Route
@@ -281,22 +281,22 @@ class Lane(HttpToolsProtocol):
             check_origin(single.get(b"origin"), gateway.origins)
             check_length(length, gateway.limits.max_body)
             check_query(query)
-            authorization = single.get(b"authorization")
+            presented = Presented(
+                single.get(b"authorization"), single.get(b"x-api-key"), single.get(b"x-token-provider")
+            )
             principal = None
             if route.resource.upstream.access != "anonymous":
-                principal = gateway.doorkeeper.recognize(authorization, route.resource, gateway.clock())
+                principal = gateway.doorkeeper.recognize(presented, route.resource, gateway.clock())
                 if principal is None:
-                    self.spawn(self._admit(exchange, authorization, single.get(b"mcp-session-id")))
+                    self.spawn(self._admit(exchange, presented, single.get(b"mcp-session-id")))
                     return
             self._admitted(exchange, principal, single.get(b"mcp-session-id"))
         except Refusal as refusal:
             exchange.fail(refusal)
 
-    async def _admit(self, exchange: Exchange, authorization: bytes | None, session: bytes | None) -> None:
+    async def _admit(self, exchange: Exchange, presented: Presented, session: bytes | None) -> None:
         try:
-            principal = await self.gateway.doorkeeper.admit(
-                authorization, exchange.route.resource, self.gateway.clock()
-            )
+            principal = await self.gateway.doorkeeper.admit(presented, exchange.route.resource, self.gateway.clock())
             if self._exchange is exchange:
                 self._admitted(exchange, principal, session)
                 self.resume_client()
@@ -310,7 +310,7 @@ class Lane(HttpToolsProtocol):
         route = exchange.route
         if principal is not None and principal.key_thumbprint:
             exchange.next_nonce = self._check_proof(route, principal)
-        route.permission.check(principal, route.resource)
+        route.permission.check(principal, route.resource, Operation(), self.gateway.clock())
         if session is not None:
             exchange.request.session = route.sessions.unbind(session, principal, route.resource)
         if self.expect_100_continue:

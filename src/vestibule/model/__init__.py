@@ -1,6 +1,7 @@
 """The nouns of the product, as frozen values. See docs/glossary.md for what each word means here, and does not."""
 
-from vestibule.model.audit import AuditEvent, Outcome
+from vestibule.model.api_key import ApiKey
+from vestibule.model.audit import AuditEvent, AuditLink, Outcome
 from vestibule.model.authorization import (
     AccessToken,
     AuthorizationCode,
@@ -33,15 +34,19 @@ from vestibule.model.identity import (
     SignedIn,
     TenantId,
 )
+from vestibule.model.operation import Operation, Presented, Reading
 from vestibule.model.proof import Proof
 from vestibule.model.secret import Secret, TokenDigest, digest
+from vestibule.model.tenant import Tenant, TenantState
 from vestibule.model.upstream import Resource, StaticCredential, Timeouts, Upstream
 
 __all__ = [
     "DEFAULT_TENANT",
     "HANDSHAKE_VERSIONS",
     "AccessToken",
+    "ApiKey",
     "AuditEvent",
+    "AuditLink",
     "AuthMethod",
     "AuthorizationCode",
     "AuthorizationRequest",
@@ -59,12 +64,15 @@ __all__ = [
     "GrantId",
     "Identity",
     "KeptTokens",
+    "Operation",
     "Outcome",
+    "Presented",
     "Principal",
     "Proof",
     "ProviderTokens",
     "Purpose",
     "PushedRequest",
+    "Reading",
     "RefreshToken",
     "RequestState",
     "Resource",
@@ -75,7 +83,9 @@ __all__ = [
     "SignIn",
     "SignedIn",
     "StaticCredential",
+    "Tenant",
     "TenantId",
+    "TenantState",
     "Timeouts",
     "TokenDigest",
     "Upstream",

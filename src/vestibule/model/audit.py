@@ -22,4 +22,14 @@ class AuditEvent:
     target: str = ""  # what it was done to: a grant, a resource, a client
     reason: str = ""
     address: str = ""  # the peer's
+    tool: str = ""  # of a call; for other MCP requests their method
     facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLink:
+    """An event in its place: each tenant has a chain of its own, and each link names the one before by its hash."""
+
+    event: AuditEvent
+    sequence: int  # from 1, without gaps
+    hash: str  # SHA-256 over the hash before and the event, in hex

@@ -225,12 +225,13 @@ class Block:
 
 
 class RevocationKind(StrEnum):
-    """What is revoked. A client or a user: everything that it got until then."""
+    """What is revoked. A client, a user or a tenant: everything that it got until then."""
 
     GRANT = "grant"
     TOKEN = "token"  # noqa: S105 - a kind, not a secret
     CLIENT = "client"
     USER = "user"
+    TENANT = "tenant"
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +239,7 @@ class Revocation:
     """Something that must stop working everywhere. Kept until every token it could concern has expired."""
 
     kind: RevocationKind
-    value: str  # a grant id, an access token's id, a client_id or a user
+    value: str  # a grant id, an access token's or API key's id, a client_id, a user or a tenant
     revoked_at: datetime  # UTC
     expires_at: datetime  # UTC
     tenant: TenantId = DEFAULT_TENANT  # of the user; the other values are unique in all

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from vestibule.model.secret import TokenDigest
 
@@ -80,6 +80,8 @@ class Principal:
     key_thumbprint: str = ""  # RFC 9449: the caller must prove this key at each request; empty: a bearer token
     actors: tuple[str, ...] = ()  # RFC 8693: clients that act for the subject, the last one first
     roles: frozenset[str] = frozenset()
+    shown: Literal["access-token", "foreign-token", "api-key"] = "access-token"
+    upstreams: tuple[str, ...] = ()  # an API key's: the only ones it opens; empty: no such limit
 
     @property
     def key(self) -> str:

@@ -1,13 +1,16 @@
 """Scopes per upstream: a call needs all of them, and is told all that it lacks at once."""
 
 from vestibule.errors import InsufficientScope, MissingAuthorization
-from vestibule.model import Principal, Resource
+from vestibule.model import Operation, Principal, Reading, Resource
 
 
 class ScopePolicy:
     """Implements `ports.Permission`."""
 
-    def check(self, principal: Principal | None, resource: Resource) -> None:
+    def reading(self, resource: Resource) -> Reading:
+        return Reading.NOTHING
+
+    def check(self, principal: Principal | None, resource: Resource, operation: Operation, now: float) -> None:
         needed = resource.upstream.scopes
         if principal is None:
             if resource.upstream.access != "anonymous":

@@ -18,7 +18,7 @@ from vestibule.errors import (
     TokenRevoked,
     UseDpopNonce,
 )
-from vestibule.model import AccessToken, Principal, Resource
+from vestibule.model import AccessToken, Presented, Principal, Resource
 from vestibule.ports import ProofChecker, Sealer, SigningKeys
 from vestibule.protocol.access_token import (
     PURPOSE,
@@ -57,7 +57,8 @@ class ResourceServer:
         self._cache: dict[_CacheKey, tuple[Principal, float]] = {}
         self._cache_size = cache_size
 
-    def recognize(self, authorization: bytes | None, resource: Resource, now: float) -> Principal | None:
+    def recognize(self, presented: Presented, resource: Resource, now: float) -> Principal | None:
+        authorization = presented.authorization
         if authorization is None:
             return None
         found = self._cache.get((resource.identifier, sha256(authorization).digest()))
@@ -68,7 +69,8 @@ class ResourceServer:
             return None  # `admit` says why
         return principal
 
-    async def admit(self, authorization: bytes | None, resource: Resource, now: float) -> Principal:
+    async def admit(self, presented: Presented, resource: Resource, now: float) -> Principal:
+        authorization = presented.authorization
         if authorization is None:
             raise MissingAuthorization(
                 "This MCP server is behind a sign-in, and the request has no access token.",

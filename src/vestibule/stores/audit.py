@@ -1,6 +1,7 @@
 """The trail: appended, never changed. The database itself refuses anything else (a trigger)."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import Row, insert, select
@@ -17,26 +18,20 @@ class SqlAuditLog:
         self._database = database
 
     async def record(self, event: AuditEvent) -> None:
-        row = {
-            "tenant": event.tenant,
-            "at": event.at,
-            "action": event.action,
-            "outcome": event.outcome,
-            "request_id": event.request_id,
-            "actor": event.actor,
-            "client_id": event.client_id,
-            "target": event.target,
-            "reason": event.reason,
-            "address": event.address,
-            "facts": event.facts,
-        }
+        await self.record_all([event])
+
+    async def record_all(self, events: Sequence[AuditEvent]) -> None:
         async with self._database.write() as connection:
-            await connection.execute(insert(audit_events).values(row))
+            await connection.execute(insert(audit_events), [_row(event) for event in events])
 
     async def tail(self, *, limit: int = 100) -> Sequence[AuditEvent]:
         query = select(audit_events).order_by(audit_events.c.id.desc()).limit(limit)
         async with self._database.read() as connection:
             return [_event(row) for row in await connection.execute(query)]
+
+
+def _row(event: AuditEvent) -> dict[str, Any]:
+    return {field.name: getattr(event, field.name) for field in fields(event)}
 
 
 def _event(row: Row[Any]) -> AuditEvent:
@@ -52,4 +47,5 @@ def _event(row: Row[Any]) -> AuditEvent:
         reason=row.reason,
         address=row.address,
         facts=row.facts,
+        tool=row.tool,
     )

@@ -90,6 +90,7 @@ class SqlGrantStore:
         whose = {
             RevocationKind.USER: lambda: and_(grants.c.tenant == revocation.tenant, is_of(grants, revocation.value)),
             RevocationKind.CLIENT: lambda: grants.c.client_id == revocation.value,
+            RevocationKind.TENANT: lambda: grants.c.tenant == revocation.value,
         }[revocation.kind]()
         live = and_(whose, grants.c.revoked_at.is_(None))
         lock = select(grants.c.grant_id).where(live).order_by(grants.c.grant_id).with_for_update()

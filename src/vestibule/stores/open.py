@@ -22,7 +22,7 @@ from vestibule.stores.migrations.apart import migrate_apart
 from vestibule.stores.sql import SqlStore
 from vestibule.stores.sqlite_file import prepare_file
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Every revision that this program knows, oldest first. A test compares them with Alembic's."""
 
 OLDEST_SQLITE = (3, 35)  # RETURNING

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import text
 
+from vestibule.stores.api_keys import SqlApiKeyStore
 from vestibule.stores.audit import SqlAuditLog
 from vestibule.stores.blocks import SqlBlockStore
 from vestibule.stores.clients import SqlClientStore
@@ -24,6 +25,7 @@ from vestibule.stores.refresh_tokens import SqlRefreshTokenStore
 from vestibule.stores.requests import SqlAuthorizationRequestStore
 from vestibule.stores.revocations import SqlRevocationFeed
 from vestibule.stores.sessions import SqlSessionStore
+from vestibule.stores.tenants import SqlTenantStore
 
 _PING_TIMEOUT = 2.0  # seconds: who asks wants to know now
 
@@ -47,6 +49,8 @@ class SqlStore:
         self.grants = SqlGrantStore(database)
         self.codes = SqlCodeStore(database)
         self.refresh_tokens = SqlRefreshTokenStore(database)
+        self.api_keys = SqlApiKeyStore(database)
+        self.tenants = SqlTenantStore(database)
         self.revocations = SqlRevocationFeed(database)
         self.audit = SqlAuditLog(database)
         self.housekeeping = SqlHousekeeping(database)

@@ -250,6 +250,41 @@ revocations = Table(
     Column("announced_at", BigInteger, nullable=False, server_default=text("0"), index=True),
 )
 
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("key_id", Words, primary_key=True),
+    _tenant(),
+    Column("digest", Digest, nullable=False, unique=True),
+    Column("name", Words, nullable=False),
+    Column("scopes", Listing, nullable=False),
+    Column("upstreams", Listing, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("created_by", Words, nullable=False),
+    Column("expires_at", Moment),
+    Column("revoked_at", Moment),
+    Column("last_used_at", Moment),
+)
+
+tenants = Table(
+    "tenants",
+    metadata,
+    Column("tenant", Words, primary_key=True),
+    Column("title", Words, nullable=False),
+    Column("state", Words, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("changed_at", Moment, nullable=False),
+)
+
+audit_heads = Table(
+    "audit_heads",
+    metadata,
+    Column("tenant", Words, primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("hash", Words, nullable=False),
+    Column("tag", Words, nullable=False),  # ours, over the three before it: nobody else can make another head
+)
+
 audit_events = Table(
     "audit_events",
     metadata,
@@ -265,7 +300,11 @@ audit_events = Table(
     Column("reason", Words, nullable=False),
     Column("address", Words, nullable=False),
     Column("facts", Facts, nullable=False),
+    Column("tool", Words, nullable=False, server_default=_EMPTY),
+    Column("sequence", BigInteger, nullable=False, server_default=text("0")),  # 0: of a time before the chains
+    Column("hash", Words, nullable=False, server_default=_EMPTY),
     Index("ix_audit_events_at", "at"),
+    Index("ix_audit_events_tenant", "tenant", "sequence"),
     sqlite_autoincrement=True,  # an id is never given twice, not even the last one's
 )
 

@@ -27,6 +27,10 @@ class AuditTrail:
             raise
         self._tell("audit", event)
 
+    async def record_all(self, events: Sequence[AuditEvent]) -> None:
+        for event in events:
+            await self.record(event)
+
     async def tail(self, *, limit: int = 100) -> Sequence[AuditEvent]:
         return await self._store.tail(limit=limit)
 
@@ -40,6 +44,7 @@ class AuditTrail:
             "tenant": event.tenant,
             "target": event.target,
             "reason": event.reason,
+            "tool": event.tool,
             "address": event.address,
             "facts": dict(event.facts),
         }
@@ -56,4 +61,5 @@ def cleaned(event: AuditEvent) -> AuditEvent:
         reason=clean_text(event.reason, limit=MAX_TEXT),
         address=clean_text(event.address, limit=100),
         facts=clean(event.facts),
+        tool=clean_text(event.tool, limit=MAX_TEXT),
     )

@@ -1,18 +1,11 @@
-"""What the core asks of the outside, one Protocol per noun.
+"""The durable store, one Protocol a noun; see the promises in `vestibule.ports`."""
 
-A port promises behaviour, not only shapes: what happens to concurrent callers, what is durable when a call returns, and
-which errors come. Every store raises `StoreUnavailable` when it cannot be reached; when a method that writes returns,
-what it wrote survives SIGKILL. No `add` replaces anything: a key that is taken, or a code or refresh token without its
-grant, is a `ValueError`. `vestibule.testing.store_contract` proves these promises for any implementation.
-"""
-
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol
 
 from vestibule.model import (
-    AccessToken,
+    ApiKey,
     AuditEvent,
     AuthorizationCode,
     AuthorizationRequest,
@@ -26,34 +19,16 @@ from vestibule.model import (
     Grant,
     GrantId,
     KeptTokens,
-    Principal,
-    Proof,
-    ProviderTokens,
     PushedRequest,
     RefreshToken,
-    Resource,
     Revocation,
     Session,
-    SignedIn,
     SignIn,
+    Tenant,
     TenantId,
+    TenantState,
     TokenDigest,
-    Upstream,
 )
-
-# --- the small seams: time, chance, names ---------------------------------------------------------------------------
-
-Clock: TypeAlias = Callable[[], datetime]
-"""The time, in UTC."""
-
-Entropy: TypeAlias = Callable[[int], bytes]
-"""That many unpredictable bytes."""
-
-Resolver: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
-"""The IP addresses of a host name, as text, all of them."""
-
-
-# --- stores ---------------------------------------------------------------------------------------------------------
 
 
 class ClientStore(Protocol):
@@ -189,7 +164,7 @@ class GrantStore(Protocol):
         """
 
     async def revoke_all(self, revocation: Revocation) -> Sequence[Grant]:
-        """Everything of a user or a client, and the announcement, in one step. Those that this call revoked."""
+        """All of a user, a client or a tenant, and the announcement, in one step. Those that this call revoked."""
 
 
 class CodeStore(Protocol):
@@ -256,6 +231,40 @@ class BlockStore(Protocol):
     async def list_all(self) -> Sequence[Block]: ...
 
 
+class ApiKeyStore(Protocol):
+    async def add(self, key: ApiKey) -> None: ...
+
+    async def find(self, digest: TokenDigest) -> ApiKey | None:
+        """The key, expired, revoked or not."""
+
+    async def list_of(self, tenant: TenantId | None = None) -> Sequence[ApiKey]:
+        """Those of a tenant, or of all; the newest first, revoked ones as well."""
+
+    async def revoke(self, key_id: str, revocation: Revocation, *, tenant: TenantId | None = None) -> bool:
+        """Mark it revoked and announce that to every replica, in one step.
+
+        True for the one caller whose call revoked it. With `tenant`, another tenant's key is not found.
+        """
+
+    async def touch(self, key_id: str, *, now: datetime) -> None:
+        """It has been used."""
+
+
+class TenantStore(Protocol):
+    async def add(self, tenant: Tenant) -> bool:
+        """False when the name is taken, by a deleted tenant too."""
+
+    async def get(self, tenant: TenantId) -> Tenant | None: ...
+
+    async def list_all(self) -> Sequence[Tenant]:
+        """By name, deleted ones as well."""
+
+    async def change(
+        self, tenant: TenantId, state: TenantState, *, now: datetime, revocation: Revocation | None = None
+    ) -> bool:
+        """To another state, and the announcement, in one step. False where it is in that state already, or deleted."""
+
+
 class RevocationFeed(Protocol):
     async def announce(self, revocation: Revocation) -> None: ...
 
@@ -270,6 +279,9 @@ class RevocationFeed(Protocol):
 class AuditLog(Protocol):
     async def record(self, event: AuditEvent) -> None:
         """Durable when it returns."""
+
+    async def record_all(self, events: Sequence[AuditEvent]) -> None:
+        """In this order, all or none. Durable when it returns."""
 
     async def tail(self, *, limit: int = 100) -> Sequence[AuditEvent]:
         """The newest events, newest first."""
@@ -312,6 +324,10 @@ class Store(Protocol):
     @property
     def refresh_tokens(self) -> RefreshTokenStore: ...
     @property
+    def api_keys(self) -> ApiKeyStore: ...
+    @property
+    def tenants(self) -> TenantStore: ...
+    @property
     def revocations(self) -> RevocationFeed: ...
     @property
     def audit(self) -> AuditLog: ...
@@ -330,228 +346,3 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """What is asked afterwards raises `StoreUnavailable`. Closing twice does nothing."""
-
-
-# --- keys -----------------------------------------------------------------------------------------------------------
-
-
-class Sealer(Protocol):
-    """Authenticated encryption at rest and in tokens. A value sealed for one purpose opens for no other."""
-
-    def seal(self, purpose: str, plaintext: bytes, context: bytes = b"") -> bytes:
-        """AES-256-GCM under the newest key; the key's id and a fresh nonce are in the result, as bytes."""
-
-    def open(self, purpose: str, sealed: bytes, context: bytes = b"") -> bytes | None:
-        """The plaintext, or None for anything that this ring did not seal for this purpose and context."""
-
-
-class Authenticator(Protocol):
-    """Short keyed tags that bind two things together (a session and its principal, a form and its browser)."""
-
-    def tag(self, purpose: str, message: bytes) -> str:
-        """22 characters of base64url: 128 bits of HMAC-SHA-256 under the newest key."""
-
-    def verify(self, purpose: str, message: bytes, tag: str) -> bool:
-        """In constant time, under any key that is still accepted."""
-
-
-class SigningKeys(Protocol):
-    def sign_jwt(self, typ: str, claims: Mapping[str, Any]) -> str:
-        """A JWT with ES256 under the newest key, whose `kid` the JWK Set has."""
-
-    def public_jwks(self) -> Mapping[str, Any]:
-        """RFC 7517 JWK Set with public members only."""
-
-
-# --- who is calling -------------------------------------------------------------------------------------------------
-
-
-class Doorkeeper(Protocol):
-    """Who is calling? The resource server's answer to the gateway.
-
-    `recognize` is the warm path: no I/O, no waiting. `admit` is the whole check. Both raise a `Refusal` with the code
-    of docs/errors.md; neither lets a token pass whose audience is not exactly this resource.
-    """
-
-    def recognize(self, authorization: bytes | None, resource: Resource, now: float) -> Principal | None:
-        """The principal when this header was admitted before and nothing has changed since; else None."""
-
-    async def admit(self, authorization: bytes | None, resource: Resource, now: float) -> Principal:
-        """Verify the header's token for this resource. `now`: seconds since the epoch."""
-
-    def check_proof(
-        self, principal: Principal, authorization: bytes, proofs: Sequence[str], *, method: str, url: str
-    ) -> str:
-        """For a principal whose token is bound to a key: raise `InvalidProof` unless this request proves it.
-
-        `proofs`: the values of its DPoP headers. Returns the nonce to tell with the answer; for a bearer token
-        nothing happens.
-        """
-
-    def on_revoked(self, listener: Callable[[Callable[[Principal], bool]], None]) -> None:
-        """`listener` is called with a predicate whenever principals stop being welcome, to end their streams."""
-
-
-class ProofChecker(Protocol):
-    """Whether a request holds the key that its token is for (RFC 9449)."""
-
-    def check(
-        self,
-        proofs: Sequence[str],
-        *,
-        method: str,
-        url: str,
-        access_token: str | None = None,
-        remember: bool = True,
-    ) -> Proof:
-        """The proof, with a nonce of ours, and new to this replica if it is to `remember`.
-
-        Raises `InvalidDpopProof`, or `UseDpopNonce` with the nonce to use.
-        """
-
-    def nonce(self) -> str:
-        """The one to use next; good for five minutes at least, on every replica."""
-
-    def offered_nonce(self) -> str:
-        """The same for an answer to a good proof, so that the next is not refused (RFC 9449 §8.2); empty: none."""
-
-
-class ProviderTokenKeeper(Protocol):
-    """The tokens that identity providers gave us for people: kept sealed, refreshed once for all who wait."""
-
-    async def keep(self, tokens: ProviderTokens, tenant: TenantId, user: str) -> str:
-        """The id to find them by."""
-
-    async def get(self, tokens_id: str) -> ProviderTokens:
-        """Tokens that are good for another minute at least, refreshed if need be.
-
-        Raises `ProviderSignInNeeded`, or `IdentityProviderUnavailable`.
-        """
-
-    async def drop(self, tokens_id: str) -> None:
-        """Forget them if no session and no grant needs them any more, and tell the provider. Never raises for its
-        sake."""
-
-
-class TokenReader(Protocol):
-    def read(self, token: str, now: float, *, even_revoked: bool = False) -> AccessToken:
-        """What an access token of ours says, for whichever resource, if it is alive and not revoked.
-
-        Raises a `Refusal`; `Unavailable` when it cannot be known whether it is revoked. `now`: seconds since the epoch.
-        """
-
-
-class Permission(Protocol):
-    """May this principal do that? Raises `InsufficientScope` (with all missing scopes at once) or `PolicyDenied`."""
-
-    def check(self, principal: Principal | None, resource: Resource) -> None: ...
-
-
-class CredentialSource(Protocol):
-    """What we show an upstream for a principal. It never sees the client's token."""
-
-    async def headers_for(self, principal: Principal | None, upstream: Upstream) -> Sequence[tuple[bytes, bytes]]:
-        """Header lines to inject, lower-case names. Raises `UpstreamCredentialFailed`: there is no fallback."""
-
-    def cached(self, principal: Principal | None, upstream: Upstream) -> Sequence[tuple[bytes, bytes]] | None:
-        """The same without waiting, or None when it has to be fetched."""
-
-    def drop(self, principal: Principal | None, upstream: Upstream) -> None:
-        """The upstream did not accept it; the next call fetches it anew."""
-
-
-# --- identity providers ---------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class SignInRequest:
-    """What a provider needs to send a browser on its way. All of it is ours; nothing of the client's passes."""
-
-    state: str
-    nonce: str
-    code_verifier: str
-    callback_url: str
-    prompt: frozenset[str] = frozenset()
-    login_hint: str = ""
-    max_age: int | None = None
-
-
-class IdentityProvider(Protocol):
-    """Who tells us who someone is."""
-
-    @property
-    def name(self) -> str:
-        """Its name in the configuration and in /callback/{provider}."""
-
-    @property
-    def title(self) -> str:
-        """What the button says."""
-
-    async def begin(self, request: SignInRequest) -> str:
-        """The URL to send the browser to. Raises `IdentityProviderUnavailable`."""
-
-    async def finish(self, answer: Mapping[str, str], request: SignInRequest) -> SignedIn:
-        """The identity behind the callback's query, after every check the protocol has, and the provider's tokens.
-
-        Raises `PageError` (the answer is not acceptable; nobody is signed in), `AccessDenied` (the person or the
-        provider said no) or `IdentityProviderUnavailable`.
-        """
-
-    async def refresh(self, tokens: ProviderTokens) -> ProviderTokens:
-        """Newer tokens; what the answer leaves out is kept from the old ones.
-
-        Raises `ProviderSignInNeeded` when only the person can help (the refresh token has ended, or there is none), and
-        `IdentityProviderUnavailable` when another try may: then the old refresh token is still good.
-        """
-
-    async def revoke(self, tokens: ProviderTokens) -> None:
-        """Tell the provider that we need them no more, where it has a way to be told. Never raises: best effort."""
-
-    async def ping(self) -> None:
-        """Raises `IdentityProviderUnavailable` when it cannot be reached."""
-
-
-# --- the outside ----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class FetchedDocument:
-    """What a guarded GET brought: status 200 only, the body capped."""
-
-    url: str
-    content_type: str
-    body: bytes
-    headers: Mapping[str, str]
-
-
-class DocumentFetcher(Protocol):
-    """The guarded GET for every URL that a stranger can steer."""
-
-    async def fetch(self, url: str, *, cap: int) -> FetchedDocument:
-        """At most `cap` bytes of a 200 answer, within five seconds in all, over verified https.
-
-        Raises `FetchRefused` or `FetchError`, with one message for all causes: the caller may be a stranger's agent.
-        """
-
-
-@dataclass(frozen=True, slots=True)
-class HttpAnswer:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
-class HttpClient(Protocol):
-    """The plain client for URLs of the operator's configuration (identity providers)."""
-
-    async def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> HttpAnswer: ...
-
-    async def post_form(
-        self, url: str, form: Mapping[str, str], *, headers: Mapping[str, str] | None = None
-    ) -> HttpAnswer:
-        """Raises `FetchError`. Never retried: a form may carry a one-time code."""
-
-    async def send_json(
-        self, method: str, url: str, document: Mapping[str, Any], *, headers: Mapping[str, str] | None = None
-    ) -> HttpAnswer:
-        """POST, PUT, PATCH or DELETE with a JSON body. Raises `FetchError`. Never retried."""

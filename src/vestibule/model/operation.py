@@ -1,0 +1,38 @@
+"""What an MCP request asks for, as far as somebody must decide on it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+
+class Reading(IntEnum):
+    """How much of a request the decision about it hangs on."""
+
+    NOTHING = 0  # the same for all requests: no body is looked at
+    NAME = 1  # the method, and the tool, prompt or resource that it names
+    ARGUMENTS = 2  # the arguments of the tool or prompt as well
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """`name`: of the tool or prompt, or the resource's URI; empty where the method has none.
+
+    `method` is empty for what is no request: a GET stream, the end of a session, an answer of the client's.
+    """
+
+    method: str = ""
+    name: str = ""
+    arguments: Mapping[str, Any] | None = None  # None: not read, or there are none
+
+    @property
+    def tool(self) -> str:
+        return self.name if self.method == "tools/call" else ""
+
+
+class Presented(NamedTuple):
+    """What a request shows to be let in, to the letter. `provider` is a hint and never trusted."""
+
+    authorization: bytes | None = None
+    api_key: bytes | None = None  # X-API-Key
+    provider: bytes | None = None  # X-Token-Provider
