@@ -8,5 +8,6 @@ for all of them.
 """
 
 from vestibule.gateway.gateway import Gateway, GatewayLimits
+from vestibule.gateway.judge import Judge
 
-__all__ = ["Gateway", "GatewayLimits"]
+__all__ = ["Gateway", "GatewayLimits", "Judge"]

@@ -35,11 +35,10 @@ class ProxiedAnswer:
         self._parts.append(self._framing.line())
         self._tail = b""
 
-    def end_head(self, *, close: bool, request_id: str, next_nonce: str = "") -> None:
+    def end_head(self, *, close: bool, request_id: str, more: Sequence[Header] = ()) -> None:
         if close:
             self._parts.append(b"connection: close\r\n")
-        if next_nonce:  # RFC 9449 §8.2: for the client's next proof
-            self._parts.append(b"dpop-nonce: %b\r\n" % next_nonce.encode("ascii"))
+        self._parts += [b"%b: %b\r\n" % line for line in more]
         self._parts.append(b"x-request-id: %b\r\n\r\n" % request_id.encode())
 
     def add(self, data: bytes) -> None:

@@ -1,7 +1,8 @@
 """One MCP request on its way through, and its answer on the way back.
 
     ADMITTING   the head is checked; the token may need more than the cache; a little of the body may wait here
-    COLLECTING  admitted; a small body is awaited whole, so that it leaves with the head in one write
+    COLLECTING  admitted; a small body is awaited whole, so that it leaves with the head in one write; one that has to
+                be judged is awaited whole whatever its size
     CONNECTING  a connection to the upstream is being made
     WAITING     the request is on its way or sent; nothing has come back yet
     ANSWERING   the head of the answer has been passed on; its body follows as it comes
@@ -9,7 +10,7 @@
     DONE
 
 Back-pressure goes both ways: whoever cannot be written to makes the other side stop being read. Nothing here decodes a
-message; the one look into a body is for the id of a request that is refused.
+message: `judge` reads a request where a decision hangs on it, `listing` what tools it may be shown.
 """
 
 from enum import IntEnum
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 from vestibule.errors import (
     BodyTooLarge,
     Refusal,
+    StoreUnavailable,
     TokenRevoked,
     UpstreamCredentialFailed,
     UpstreamTimeout,
@@ -25,9 +27,12 @@ from vestibule.errors import (
 )
 from vestibule.gateway.answer import COMMENT, ProxiedAnswer
 from vestibule.gateway.headers import Header
+from vestibule.gateway.listing import ListingAnswer
+from vestibule.gateway.refusals import rate_limit_headers
 from vestibule.gateway.request import ProxiedRequest
 from vestibule.gateway.upstream import UpstreamConnection
-from vestibule.model import Era, Principal
+from vestibule.model import Era, Operation, Principal
+from vestibule.ports import Allowance
 from vestibule.protocol.messages import id_of
 
 if TYPE_CHECKING:
@@ -56,14 +61,18 @@ class Exchange:
     __slots__ = (
         "_answer",
         "_discarded",
+        "_has_answered",
         "_is_revoked",
         "_upstream",
+        "allowance",
         "deadline",
         "era",
+        "is_judged",
         "keep_alive",
         "lane",
         "last_activity",
         "next_nonce",
+        "operation",
         "principal",
         "request",
         "request_id",
@@ -92,9 +101,13 @@ class Exchange:
         self.request_id = request_id
         self.last_activity = now
         self.next_nonce = ""  # of DPoP, for the client to use next
+        self.operation = Operation()
+        self.is_judged = False
+        self.allowance: Allowance | None = None
         self.deadline = 0.0  # on the loop's clock; 0: none
         self._answer: ProxiedAnswer | None = None
         self._discarded = 0
+        self._has_answered = False
         self._is_revoked = False
         self._upstream: UpstreamConnection | None = None
 
@@ -104,9 +117,8 @@ class Exchange:
 
     # --- from the client --------------------------------------------------------------------------------------------
 
-    def admitted(self, principal: Principal | None) -> None:
-        """Every check has passed. `lane` calls this, at once or after the token has been verified."""
-        self.principal = principal
+    def admitted(self) -> None:
+        """Every check of the head has passed. `lane` calls this, at once or after the token has been verified."""
         self.state = State.COLLECTING
         self._advance()
 
@@ -153,8 +165,16 @@ class Exchange:
     # --- toward the upstream ----------------------------------------------------------------------------------------
 
     def _advance(self) -> None:
-        """Send, as soon as the body is whole or too long to wait for."""
-        if not (self.request.is_whole or self.request.is_long):
+        """Send, as soon as it has been judged, and the body is whole or too long to wait for."""
+        judge = self.route.judge
+        try:
+            if not self.is_judged:
+                judge.check_body(self)
+            if not self.is_judged or not (self.request.is_whole or self.request.is_long):
+                return
+            judge.tell_allowed(self)
+        except Refusal as refusal:
+            self.fail(refusal)
             return
         connection = self.route.pool.take()
         if connection is not None:
@@ -233,17 +253,38 @@ class Exchange:
         if 300 <= status < 400:
             self.fail(self._unavailable(f"upstream answered {status}: redirects are not followed"))
             return
-        answer = ProxiedAnswer(
-            status,
-            headers,
-            length,
-            date_line=self.lane.date_line(),
-            bind_session=lambda value: self.route.sessions.bind(value, self.principal, self.route.resource),
-        )
+        try:
+            answer = self._make_answer(status, headers, length)
+        except ValueError as error:
+            self.fail(self._unavailable(str(error)))
+            return
         if answer.is_stream and self._is_revoked:
             self.fail(_revoked())
             return
         self._begin_answer(answer)
+
+    def _make_answer(self, status: int, headers: list[Header], length: int | None) -> ProxiedAnswer:
+        """Raises `ValueError` for a listing that cannot be read."""
+
+        def bind_session(value: bytes) -> bytes | None:
+            return self.route.sessions.bind(value, self.principal, self.route.resource)
+
+        date_line = self.lane.date_line()
+        if not self._is_listing():
+            return ProxiedAnswer(status, headers, length, date_line=date_line, bind_session=bind_session)
+        return ListingAnswer(
+            status,
+            headers,
+            date_line=date_line,
+            bind_session=bind_session,
+            may_list=lambda tool: self.route.judge.may_list(self, tool),
+            is_modern=self.era is Era.MODERN,
+        )
+
+    def _is_listing(self) -> bool:
+        """A GET stream too: there a legacy client may take up again what it has lost."""
+        asks = self.operation.method == "tools/list" or self.request.method == b"GET"
+        return asks and self.route.resource.upstream.hide_denied
 
     def _begin_answer(self, answer: ProxiedAnswer) -> None:
         self.state = State.ANSWERING
@@ -255,7 +296,7 @@ class Exchange:
             self._begin_stream()
         if not self.request.is_whole or self.lane.is_closing_soon:
             self.keep_alive = False  # the answer came before the request was whole; its rest is not another request
-        answer.end_head(close=not self.keep_alive, request_id=self.request_id, next_nonce=self.next_nonce)
+        answer.end_head(close=not self.keep_alive, request_id=self.request_id, more=self.more_headers())
 
     def _begin_stream(self) -> None:
         self.lane.gateway.streams.add(self)
@@ -266,7 +307,10 @@ class Exchange:
     def upstream_data(self, data: bytes) -> None:
         self.last_activity = self.lane.loop.time()
         if self.state is State.ANSWERING and self._answer is not None:
-            self._answer.add(data)
+            try:
+                self._answer.add(data)
+            except ValueError as error:
+                self._give_up(f"a listing: {error}")
         elif self.state is State.DISCARDING:
             self._discarded += len(data)
             if self._discarded > MAX_DISCARDED:
@@ -275,12 +319,17 @@ class Exchange:
     def upstream_flush(self) -> None:
         """The upstream's bytes of one read have been understood; pass them on in one write."""
         if self.state is State.ANSWERING and self._answer is not None and (data := self._answer.flush()):
+            self._has_answered = True
             self.lane.write(data)
 
     def upstream_end(self) -> None:
         self._upstream = None
         if self.state is State.ANSWERING and self._answer is not None:
-            self._answer.finish()
+            try:
+                self._answer.finish()
+            except ValueError as error:
+                self._give_up(f"a listing: {error}")
+                return
             self.upstream_flush()
             self._end(answered=True)
         elif self.state is State.DISCARDING:
@@ -291,13 +340,21 @@ class Exchange:
     def upstream_lost(self, reason: str) -> None:
         self._upstream = None
         if self.state is State.ANSWERING:
+            self._give_up(reason)
+        elif self.state is not State.DONE:
+            self.fail(self._unavailable(reason))
+
+    def _give_up(self, reason: str) -> None:
+        """The answer cannot go on. What has not begun is a refusal; what has, breaks off."""
+        if not self._has_answered:
+            self.state = State.WAITING
+            self.fail(self._unavailable(reason))
+        else:
             # Half an answer must not look like a whole one: the connection ends without the framing's own end.
             self.upstream_flush()
             self.lane.gateway.counters.broken_answers += 1
             self._end()
             self.lane.abort()
-        elif self.state is not State.DONE:
-            self.fail(self._unavailable(reason))
 
     def upstream_paused(self) -> None:
         """An upstream that does not read a body has as long as one that does not answer."""
@@ -325,6 +382,8 @@ class Exchange:
             return
         text = self.request.text()
         rpc_id = id_of(text) if text else None
+        if self.state < State.WAITING:
+            refusal = self._told(refusal)
         self._end()
         self.lane.refuse(
             refusal,
@@ -333,7 +392,23 @@ class Exchange:
             request_id=self.request_id,
             body_done=self.request.is_whole,
             keep_alive=self.keep_alive,
+            more=self.more_headers(refusal),
         )
+
+    def _told(self, refusal: Refusal) -> Refusal:
+        """What the client is told: that, or that the trail cannot be written."""
+        try:
+            self.route.judge.tell_refused(self, refusal)
+        except StoreUnavailable as error:
+            return error
+        return refusal
+
+    def more_headers(self, refusal: Refusal | None = None) -> list[Header]:
+        """What an answer says beside the answer: how many calls are left, and DPoP's next nonce."""
+        lines = [] if self.allowance is None else rate_limit_headers(self.allowance)
+        if self.next_nonce and refusal is None:  # RFC 9449 §8.2: for the client's next proof
+            lines.append((b"dpop-nonce", self.next_nonce.encode("ascii")))
+        return lines
 
     def revoke(self, now: float) -> None:
         """The token has been revoked while the exchange was under way.

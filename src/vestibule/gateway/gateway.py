@@ -8,12 +8,14 @@ from typing import Any
 
 from vestibule.errors import Refusal
 from vestibule.gateway.exchange import Exchange
+from vestibule.gateway.headers import Header
+from vestibule.gateway.judge import Judge
 from vestibule.gateway.lane import Lane
 from vestibule.gateway.refusals import render, status_line
 from vestibule.gateway.sessions import SessionBinding
 from vestibule.gateway.upstream import UpstreamPool
-from vestibule.model import Principal, Resource
-from vestibule.ports import Authenticator, CredentialSource, Doorkeeper, Entropy, Permission
+from vestibule.model import Principal, Reading, Resource
+from vestibule.ports import Authenticator, CallLimits, CredentialSource, Doorkeeper, Entropy
 
 TICK_SECONDS = 1.0
 
@@ -51,7 +53,9 @@ class Route:
     name: str
     resource: Resource
     pool: UpstreamPool
-    permission: Permission
+    judge: Judge
+    reading: Reading  # what a decision about a request hangs on
+    call_limits: CallLimits | None
     credentials: CredentialSource
     sessions: SessionBinding
     limits: GatewayLimits
@@ -73,7 +77,7 @@ class Gateway:
         *,
         resources: Sequence[Resource],
         doorkeeper: Doorkeeper,
-        permission: Permission,
+        judge: Judge,
         credentials: CredentialSource,
         authenticator: Authenticator,
         hosts: frozenset[str],
@@ -84,11 +88,14 @@ class Gateway:
         entropy: Entropy,
         tls: Callable[[], ssl.SSLContext] = ssl.create_default_context,
         limits: GatewayLimits = GatewayLimits(),
+        call_limits: CallLimits | None = None,
+        address_of: Callable[[str, Sequence[bytes]], str] = lambda peer, forwarded: peer,
         log: Callable[..., None] | None = None,
     ) -> None:
         self.doorkeeper = doorkeeper
         self.clock = clock
         self.limits = limits
+        self.address_of = address_of
         self.counters = Counters()
         self.lanes: set[Lane] = set()
         self.exchanges: set[Exchange] = set()
@@ -109,7 +116,9 @@ class Gateway:
                 name=resource.upstream.name,
                 resource=resource,
                 pool=pools[resource.upstream.name],
-                permission=permission,
+                judge=judge,
+                reading=judge.reading(resource),
+                call_limits=call_limits,
                 credentials=credentials,
                 sessions=sessions,
                 limits=limits,
@@ -156,6 +165,7 @@ class Gateway:
         request_id: str,
         close: bool,
         allow: bytes,
+        more: Sequence[Header] = (),
     ) -> bytes:
         refusals = self.counters.refusals
         refusals[refusal.code] = refusals.get(refusal.code, 0) + 1
@@ -178,6 +188,7 @@ class Gateway:
             request_id=request_id,
             close=close,
             allow=allow if refusal.status == 405 else b"",
+            more=more,
         )
 
     def render_bare(self, refusal: Refusal, status: int) -> bytes:

@@ -7,7 +7,7 @@ connection closes after the answer, and the client, as HTTP has it, sends it aga
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,7 +15,7 @@ import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from vestibule.errors import BadRequest, Refusal, Unavailable
+from vestibule.errors import BadRequest, MissingAuthorization, RateLimited, Refusal, Unavailable
 from vestibule.gateway.checks import (
     ALLOW,
     check_host,
@@ -28,14 +28,18 @@ from vestibule.gateway.checks import (
 )
 from vestibule.gateway.exchange import Exchange
 from vestibule.gateway.framing import Framing
+from vestibule.gateway.headers import Header
 from vestibule.gateway.patience import Patience, Turn
 from vestibule.gateway.request import ProxiedRequest
 from vestibule.gateway.weight import MAX_URL, Weight
-from vestibule.model import Era, Operation, Presented, Principal
+from vestibule.model import Era, Presented, Principal
+from vestibule.ports import Allowance, CallLimits
+from vestibule.protocol.network import network_of
 
 if TYPE_CHECKING:
     from vestibule.gateway.gateway import Gateway, Route
 
+_NOTHING = Presented()
 LINGER = 1.0  # seconds to let a client read an answer that came before it had finished speaking
 
 
@@ -82,6 +86,7 @@ class Lane(HttpToolsProtocol):
         self._weight = Weight(self.gateway.limits)
         self._holds: set[Hold] = set()
         self._patience = Patience(self.gateway.limits, self.loop.time())
+        self._address: str | None = None  # of the caller of this request, once somebody wants to know
         self.is_closing_soon = False
         self.last_write = 0.0
 
@@ -172,6 +177,7 @@ class Lane(HttpToolsProtocol):
         self._head_done = False
         self._body_over = False
         self._weight.begin()
+        self._address = None
 
     def on_url(self, url: bytes) -> None:
         self.url += url
@@ -284,38 +290,85 @@ class Lane(HttpToolsProtocol):
             presented = Presented(
                 single.get(b"authorization"), single.get(b"x-api-key"), single.get(b"x-token-provider")
             )
-            principal = None
-            if route.resource.upstream.access != "anonymous":
-                principal = gateway.doorkeeper.recognize(presented, route.resource, gateway.clock())
-                if principal is None:
-                    self.spawn(self._admit(exchange, presented, single.get(b"mcp-session-id")))
-                    return
-            self._admitted(exchange, principal, single.get(b"mcp-session-id"))
+            session = single.get(b"mcp-session-id")
+            if route.resource.upstream.access == "anonymous" and presented == _NOTHING:
+                self._admitted(exchange, None, session)
+                return
+            principal = gateway.doorkeeper.recognize(presented, route.resource, gateway.clock())
+            if principal is None:
+                self._later(exchange, self._admit(exchange, presented, session))
+            else:
+                self._admitted(exchange, principal, session)
         except Refusal as refusal:
             exchange.fail(refusal)
 
     async def _admit(self, exchange: Exchange, presented: Presented, session: bytes | None) -> None:
         try:
             principal = await self.gateway.doorkeeper.admit(presented, exchange.route.resource, self.gateway.clock())
-            if self._exchange is exchange:
-                self._admitted(exchange, principal, session)
-                self.resume_client()
         except Refusal as refusal:
-            exchange.fail(refusal)
-        except Exception as error:  # nobody must wait for ever because of something nobody foresaw
-            self.gateway.report("admission_failed", level="error", exc_info=error, request_id=exchange.request_id)
-            exchange.fail(Unavailable("Something went wrong here.", action="Try again; tell the operator the id."))
+            raise self._of_stranger(exchange, refusal) from refusal
+        if self._exchange is exchange:
+            self._admitted(exchange, principal, session)
+
+    def _of_stranger(self, exchange: Exchange, refusal: Refusal) -> Refusal:
+        """Whoever guesses tokens is slowed down by their address, as far as there are limits."""
+        limits = exchange.route.call_limits
+        if limits is None or refusal.status != 401 or isinstance(refusal, MissingAuthorization):
+            return refusal
+        exchange.allowance = limits.take(None, self.address(), self.gateway.clock())
+        if exchange.allowance is None or not exchange.allowance.retry_after:
+            return refusal
+        return _too_many(exchange.allowance)
+
+    def _later(self, exchange: Exchange, work: Coroutine[Any, Any, None]) -> None:
+        """Something about this request has to be waited for; the client is read again when that is over."""
+
+        async def wait() -> None:
+            try:
+                await work
+                if self._exchange is exchange:
+                    self.resume_client()
+            except Refusal as refusal:
+                exchange.fail(refusal)
+            except Exception as error:  # nobody must wait for ever because of something nobody foresaw
+                self.gateway.report("admission_failed", level="error", exc_info=error, request_id=exchange.request_id)
+                exchange.fail(Unavailable("Something went wrong here.", action="Try again; tell the operator the id."))
+
+        self.spawn(wait())
 
     def _admitted(self, exchange: Exchange, principal: Principal | None, session: bytes | None) -> None:
         route = exchange.route
+        exchange.principal = principal
         if principal is not None and principal.key_thumbprint:
             exchange.next_nonce = self._check_proof(route, principal)
-        route.permission.check(principal, route.resource, Operation(), self.gateway.clock())
+        if route.call_limits is None:
+            self._within_limits(exchange, session)
+            return
+        allowance = route.call_limits.take(principal, self.address(), self.gateway.clock())
+        if allowance is None:
+            self._later(exchange, self._ask_for_more(exchange, route.call_limits, session))
+        else:
+            self._allowed(exchange, allowance, session)
+
+    async def _ask_for_more(self, exchange: Exchange, limits: CallLimits, session: bytes | None) -> None:
+        allowance = await limits.fetch(exchange.principal, self.address(), self.gateway.clock())
+        if self._exchange is exchange:
+            self._allowed(exchange, allowance, session)
+
+    def _allowed(self, exchange: Exchange, allowance: Allowance, session: bytes | None) -> None:
+        exchange.allowance = allowance
+        if allowance.retry_after:
+            raise _too_many(allowance)
+        self._within_limits(exchange, session)
+
+    def _within_limits(self, exchange: Exchange, session: bytes | None) -> None:
+        route = exchange.route
+        route.judge.check_head(exchange)
         if session is not None:
-            exchange.request.session = route.sessions.unbind(session, principal, route.resource)
+            exchange.request.session = route.sessions.unbind(session, exchange.principal, route.resource)
         if self.expect_100_continue:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        exchange.admitted(principal)
+        exchange.admitted()
 
     def _check_proof(self, route: "Route", principal: Principal) -> str:
         """RFC 9449 §7: this very request proves the key that its token is for. Returns the nonce to use next."""
@@ -325,6 +378,18 @@ class Lane(HttpToolsProtocol):
         return self.gateway.doorkeeper.check_proof(principal, authorization, proofs, method=method, url=url)
 
     # --- what an exchange asks of its connection --------------------------------------------------------------------
+
+    def address(self) -> str:
+        """The caller's, as far as the proxies before us can be believed."""
+        if self._address is None:
+            peer = self.client[0] if self.client else ""
+            forwarded = [value for name, value in self.headers if name == b"x-forwarded-for"]
+            self._address = self.gateway.address_of(peer, forwarded)
+        return self._address
+
+    def network(self) -> str:
+        """Whom an address belongs to: an IPv6 caller has a /64 to itself."""
+        return network_of(self.address())
 
     def write(self, data: bytes) -> None:
         self.last_write = self.loop.time()
@@ -388,6 +453,7 @@ class Lane(HttpToolsProtocol):
         request_id: str,
         body_done: bool,
         keep_alive: bool,
+        more: Sequence[Header] = (),
     ) -> None:
         """Answer; then either read past a short body to the next request, or let the client read and close."""
         length = next((int(value) for name, value in self.headers if name == b"content-length"), None)
@@ -395,7 +461,11 @@ class Lane(HttpToolsProtocol):
         rest_is_short = body_done or (not chunked and (length or 0) <= self.gateway.limits.max_swallowed)
         breaks_off = self._deaf or not rest_is_short
         closes = breaks_off or self.is_closing_soon or not keep_alive
-        self.write(self.gateway.render(refusal, route, rpc_id=rpc_id, request_id=request_id, close=closes, allow=ALLOW))
+        self.write(
+            self.gateway.render(
+                refusal, route, rpc_id=rpc_id, request_id=request_id, close=closes, allow=ALLOW, more=more
+            )
+        )
         self._answered()
         if breaks_off:
             self.close_soon(linger=True)
@@ -483,3 +553,11 @@ class Lane(HttpToolsProtocol):
         self.gateway.counters.malformed += 1
         self.transport.write(self.gateway.render_bare(refusal, status))
         self.transport.close()
+
+
+def _too_many(allowance: Allowance) -> RateLimited:
+    return RateLimited(
+        f"That is more than {allowance.limit} calls in {allowance.window} seconds.",
+        action=f"Wait {allowance.retry_after} seconds.",
+        detail=f"limit {allowance.policy!r}",
+    )

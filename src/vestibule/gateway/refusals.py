@@ -1,9 +1,12 @@
 """A refusal as bytes of HTTP."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from vestibule.errors import InvalidProof, Refusal
+from vestibule.gateway.headers import Header
 from vestibule.model import Resource
+from vestibule.ports import Allowance
 from vestibule.protocol.bearer import challenge_for
 from vestibule.protocol.messages import error_body
 
@@ -24,6 +27,7 @@ def render(
     request_id: str,
     close: bool,
     allow: bytes = b"",
+    more: Sequence[Header] = (),
 ) -> bytes:
     """The whole answer: status, challenge where one belongs, and the JSON-RPC error that tells a person what to do."""
     body = error_body(refusal, rpc_id=rpc_id, request_id=request_id)
@@ -36,8 +40,9 @@ def render(
     challenge = challenge_for(refusal, realm=realm, resource_metadata=resource_metadata, scopes=scopes)
     if challenge is not None and resource is not None:
         lines.append(b"www-authenticate: %b\r\n" % challenge.encode("ascii"))
-    if refusal.status in (429, 503):
+    if refusal.status == 503:
         lines.append(b"retry-after: 5\r\n")
+    lines += [b"%b: %b\r\n" % line for line in more]
     if isinstance(refusal, InvalidProof):
         lines.append(b"dpop-nonce: %b\r\n" % refusal.nonce.encode("ascii"))
     if allow:
@@ -46,3 +51,8 @@ def render(
         lines.append(b"connection: close\r\n")
     lines += [b"\r\n", body]
     return b"".join(lines)
+
+
+def rate_limit_headers(allowance: Allowance) -> list[Header]:
+    """For the answer to a call that was counted."""
+    return []

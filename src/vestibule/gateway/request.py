@@ -21,11 +21,11 @@ class ProxiedRequest:
 
     __slots__ = (
         "_framing",
-        "_headers",
         "_pieces",
         "_query",
         "_received",
         "has_left",
+        "headers",
         "is_whole",
         "method",
         "session",
@@ -39,7 +39,7 @@ class ProxiedRequest:
         self.has_left = False
         self.size = 0
         self._query = query
-        self._headers = headers
+        self.headers = headers
         self._received = received
         self._framing = received
         self._pieces: list[bytes] = []
@@ -70,7 +70,7 @@ class ProxiedRequest:
             method=self.method,
             target=route.target(self._query),
             authority=route.pool.authority,
-            headers=self._headers,
+            headers=self.headers,
             session=self.session,
             injected=injected,
         )

@@ -47,6 +47,7 @@ class Upstream:
     credential: StaticCredential | None = None
     timeouts: Timeouts = Timeouts()
     title: str = ""
+    hide_denied: bool = False  # leave tools out of listings that the caller may not call
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ def _read(body: bytes, max_depth: int) -> Any:
         raise UnreadableJson(f"It is nested deeper than {max_depth} levels.") from error
     except ValueError as error:
         raise UnreadableJson("It is not JSON.") from error
-    if _depth(text) > max_depth:
+    if text.count("[") + text.count("{") > max_depth and _depth(text) > max_depth:
         raise UnreadableJson(f"It is nested deeper than {max_depth} levels.")
     if _SURROGATE.search(text) and _has_lone_surrogate(value):
         raise UnreadableJson("A text in it has half a surrogate pair.")

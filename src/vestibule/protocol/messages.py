@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from vestibule.errors import Refusal
+from vestibule.model import Operation
 
 
 class _Envelope(msgspec.Struct):
@@ -20,6 +21,29 @@ def id_of(body: bytes) -> str | int | None:
         return _envelope.decode(body).id
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return None
+
+
+class _Params(msgspec.Struct):
+    name: str = ""
+    uri: str = ""
+
+
+class _Call(msgspec.Struct):
+    method: str = ""
+    params: _Params | None = None
+
+
+_call = msgspec.json.Decoder(_Call)
+
+
+def glance(body: bytes) -> Operation:
+    """What a body seems to ask for: to tell of it, not to decide on it. Empty where that cannot be seen."""
+    try:
+        call = _call.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return Operation()
+    params = call.params or _Params()
+    return Operation(call.method, params.name or params.uri)
 
 
 def error_body(refusal: Refusal, *, rpc_id: str | int | None, request_id: str) -> bytes:

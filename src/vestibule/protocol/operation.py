@@ -5,12 +5,13 @@ will read. Two readers of one body may differ about a key that stands twice (fir
 (Go folds case), about a lone surrogate or NaN, and about a batch. None of them is interpreted here: they are refused.
 
 The body decides. `Mcp-Method` and `Mcp-Name` (2026-07-28, transports, "Standard headers") must say the same: they are
-required in the modern era, and may not contradict the body in any era, for a router behind us may believe them. A body
-that is compressed is not JSON, and is refused with the rest.
+required in the modern era, and may not contradict the body in any era, for a router behind us may believe them. So is
+the version, by which the server chooses how it reads. What is compressed or not UTF-8 is refused with the rest.
 """
 
 import base64
 import binascii
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -33,8 +34,11 @@ MIRRORED = {
 _NAMED = {**MIRRORED, "resources/subscribe": "uri", "resources/unsubscribe": "uri", "tasks/result": "taskId"}
 
 _MESSAGE_KEYS = ("jsonrpc", "id", "method", "params", "result", "error")
-_PARAMS_KEYS = ("name", "uri", "taskId", "arguments", "_meta")
+_PARAMS_KEYS = ("name", "uri", "taskId", "arguments", "ref", "_meta")
 _BASE64, _END = "=?base64?", "?="
+_JSON = re.compile(rb'application/json(?: *; *charset="?utf-8"?)? *;?')
+
+VERSION = "io.modelcontextprotocol/protocolVersion"
 
 
 def read_operation(method: bytes, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> Operation:
@@ -45,6 +49,8 @@ def read_operation(method: bytes, headers: Iterable[tuple[bytes, bytes]], body: 
     """
     if method != b"POST":
         return Operation()
+    headers = tuple(headers)
+    _check_encoding(headers)
     mirrored = _mirrored_headers(headers)
     message = _read_message(body)
     if "method" not in message:
@@ -52,6 +58,7 @@ def read_operation(method: bytes, headers: Iterable[tuple[bytes, bytes]], body: 
         return Operation()
     operation = _operation(message)
     _check_headers(mirrored, operation)
+    _check_version(mirrored, message)
     return operation
 
 
@@ -69,6 +76,27 @@ def decode_header(value: bytes) -> str | None:
         return decoded.decode() if base64.b64encode(decoded).decode() == payload else None
     except (binascii.Error, ValueError):
         return None
+
+
+def _check_encoding(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Nothing between the bytes that we read and those that the server reads: RFC 8259 §8.1 knows UTF-8 alone."""
+    for name, value in headers:
+        text = value.strip(b" \t").lower()
+        if name == b"content-encoding" and text not in (b"", b"identity"):
+            raise BadRequest("The body is compressed, and has to be read here.", action="Send it as it is.")
+        if name == b"content-type" and not _JSON.fullmatch(text):
+            raise BadRequest("The body is not JSON in UTF-8.", action="Send Content-Type: application/json.")
+
+
+def _check_version(mirrored: Mapping[bytes, bytes], message: Mapping[str, Any]) -> None:
+    params = message.get("params")
+    meta = params.get("_meta") if isinstance(params, dict) else None
+    if isinstance(meta, dict) and VERSION in meta:
+        said, value = meta[VERSION], mirrored.get(b"mcp-protocol-version")
+        if value is None or value.decode("latin-1") != said:
+            raise HeaderMismatch(
+                "The header MCP-Protocol-Version is not what the body says.", action="Send the same in both."
+            )
 
 
 def _mirrored_headers(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
@@ -106,13 +134,22 @@ def _operation(message: Mapping[str, Any]) -> Operation:
         raise BadRequest("The params of the message are not an object.", action="MCP names its parameters.")
     _check_keys(params, _PARAMS_KEYS)
     key = _NAMED.get(method)
-    name = params.get(key) if key else ""
+    name = params.get(key) if key else _completed(params) if method == "completion/complete" else ""
     if not isinstance(name, str) or (key and not name):
         raise BadRequest(f"{method} does not say what it is about.", action=f"Send params.{key}.")
     arguments = params.get("arguments")
     if arguments is not None and not isinstance(arguments, dict):
         raise BadRequest("The arguments are not an object.", action="Name each argument.")
     return Operation(method=method, name=name, arguments=arguments)
+
+
+def _completed(params: Mapping[str, Any]) -> object:
+    """The prompt, or the template of resources, that completions are asked for."""
+    reference = params.get("ref")
+    if not isinstance(reference, dict):
+        return ""
+    _check_keys(reference, ("type", *_PARAMS_KEYS))
+    return reference.get("name", reference.get("uri", ""))
 
 
 def _check_keys(found: Mapping[str, Any], ours: Iterable[str]) -> None:

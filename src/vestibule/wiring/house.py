@@ -25,7 +25,7 @@ from vestibule.authorization_server.throttle import Throttle
 from vestibule.config import Configuration
 from vestibule.credentials import KeptProviderTokens, StaticCredentials
 from vestibule.errors import StartError, StoreUnavailable
-from vestibule.gateway import Gateway, GatewayLimits
+from vestibule.gateway import Gateway, GatewayLimits, Judge
 from vestibule.keys import KeyRing
 from vestibule.outbound import AddressGuard, GuardedFetcher, OutboundClient, resolve
 from vestibule.outbound.tls import client_context
@@ -207,7 +207,7 @@ class House:
         gateway = Gateway(
             resources=resources,
             doorkeeper=doorkeeper,
-            permission=ScopePolicy(),
+            judge=Judge(ScopePolicy(), lambda: clock().timestamp()),
             credentials=StaticCredentials([resource.upstream for resource in resources]),
             authenticator=ring,
             hosts=hosts_of(configuration),
