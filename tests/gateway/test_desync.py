@@ -49,7 +49,7 @@ async def test_an_answer_before_the_request_was_whole_ends_both_connections(
             rest = await wire.rest()
         assert rest.data == b"early"
         assert rest.closed
-        assert door.house.gateway.pools["main"].take() is None
+        assert door.house.gateway.pools["main"].take("default") is None
     finally:
         server.close()
 

@@ -47,7 +47,9 @@ def test_an_answer_of_the_client_asks_for_nothing() -> None:
         ("resources/subscribe", {"uri": "notes://1"}, "notes://1"),
         ("tasks/cancel", {"taskId": "t"}, "t"),
         ("tools/list", None, ""),
-        ("completion/complete", {"ref": {"name": "p"}}, ""),
+        ("completion/complete", {"ref": {"type": "ref/prompt", "name": "p"}}, "p"),
+        ("completion/complete", {"ref": {"type": "ref/resource", "uri": "notes://{n}"}}, "notes://{n}"),
+        ("completion/complete", {}, ""),
     ],
 )
 def test_what_a_method_is_about(method: str, params: Any, name: str) -> None:
@@ -139,3 +141,38 @@ def test_a_hostile_text_costs_little() -> None:
         read_operation(b"POST", [], b'{"method":"' + b'\\"' * 500_000)
     read_operation(b"POST", [], call(name="add", arguments={"text": '"[{\\' * 200_000}))
     assert time.perf_counter() - started < 10  # what is quadratic takes minutes
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        (b"content-encoding", b"gzip"),
+        (b"content-encoding", b"identity, gzip"),
+        (b"content-type", b"application/json; charset=utf-16"),
+        (b"content-type", b"application/json; charset=utf-7"),
+        (b"content-type", b"text/plain"),
+        (b"content-type", b"multipart/form-data; boundary=x"),
+    ],
+)
+def test_bytes_that_another_reader_would_decode_otherwise(line: tuple[bytes, bytes]) -> None:
+    with pytest.raises(BadRequest):
+        read_operation(b"POST", [line], b'{"jsonrpc":"2.0","id":1,"method":"ping"}')
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"application/json", b"Application/JSON", b"application/json; charset=utf-8", b'application/json;charset="UTF-8"'],
+)
+def test_json_in_utf_8_however_it_is_announced(value: bytes) -> None:
+    body = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
+    assert read_operation(b"POST", [(b"content-type", value)], body) == Operation("ping")
+
+
+@pytest.mark.parametrize("header", [None, b"2025-06-18"])
+def test_a_version_in_the_body_that_the_header_does_not_have(header: bytes | None) -> None:
+    """The header chooses how a server reads; a body of another era would be judged by the rules of the wrong one."""
+    meta = {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": meta}}).encode()
+    headers = [(b"mcp-protocol-version", header)] if header is not None else []
+    with pytest.raises(HeaderMismatch):
+        read_operation(b"POST", headers, body)

@@ -527,7 +527,9 @@ async def test_an_anonymous_upstream_gets_no_token_either(tmp_path: Path, upstre
     upstreams = [{"name": "main", "url": upstream.url, "access": "anonymous"}]
     async with open_door(tmp_path, upstream.url, upstreams=upstreams) as door:
         assert (await door.call(None)).status_code == 200
-        assert (await door.call("somebody's token")).status_code == 200
+        token = (await door.sign_in()).access_token
+        assert (await door.call(token)).status_code == 200
+    assert len(upstream.requests) == 2
     assert all("authorization" not in request.names() for request in upstream.requests)
 
 

@@ -31,7 +31,7 @@ from vestibule.gateway.listing import ListingAnswer
 from vestibule.gateway.refusals import rate_limit_headers
 from vestibule.gateway.request import ProxiedRequest
 from vestibule.gateway.upstream import UpstreamConnection
-from vestibule.model import Era, Operation, Principal
+from vestibule.model import Era, Operation, Principal, TenantId
 from vestibule.ports import Allowance
 from vestibule.protocol.messages import id_of
 
@@ -115,6 +115,10 @@ class Exchange:
     def is_stream(self) -> bool:
         return self._answer is not None and self._answer.is_stream
 
+    @property
+    def tenant(self) -> TenantId:
+        return self.principal.tenant if self.principal is not None else ""
+
     # --- from the client --------------------------------------------------------------------------------------------
 
     def admitted(self) -> None:
@@ -176,7 +180,7 @@ class Exchange:
         except Refusal as refusal:
             self.fail(refusal)
             return
-        connection = self.route.pool.take()
+        connection = self.route.pool.take(self.tenant)
         if connection is not None:
             self._send(connection)
             return
@@ -187,7 +191,7 @@ class Exchange:
 
     async def _connect(self) -> None:
         try:
-            connection = await self.route.pool.connect()
+            connection = await self.route.pool.connect(self.tenant)
         except (OSError, TimeoutError) as error:
             self.fail(self._unavailable(f"{type(error).__name__}: {error}"))
             return

@@ -1,8 +1,9 @@
 """Connections to one upstream: made, kept, reused, given up.
 
 A connection is reused only after an answer that ended where its framing said it would, with nothing behind it and the
-whole request sent; anything else closes it, because the next answer on it could be somebody else's. Idle connections
-are kept for less time than common servers keep theirs (five seconds), newest first.
+whole request sent; anything else closes it, because the next answer on it could be somebody else's. And only for the
+same tenant: what a server remembers of a connection, it remembers of one organisation. Idle connections are kept for
+less time than common servers keep theirs (five seconds), newest first.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 import httptools
 
 from vestibule.gateway.headers import Header
-from vestibule.model import Upstream
+from vestibule.model import TenantId, Upstream
 
 IDLE_SECONDS = 4.0
 MAX_IDLE = 256
@@ -51,11 +52,13 @@ class UpstreamConnection(asyncio.Protocol):
         "idle_since",
         "pool",
         "request_sent",
+        "tenant",
         "transport",
     )
 
-    def __init__(self, pool: "UpstreamPool") -> None:
+    def __init__(self, pool: "UpstreamPool", tenant: TenantId) -> None:
         self.pool = pool
+        self.tenant = tenant
         self.exchange: Answered | None = None
         self.transport: asyncio.Transport = cast("asyncio.Transport", None)
         self.idle_since = 0.0
@@ -185,30 +188,33 @@ class UpstreamPool:
         self.query = parts.query.encode("ascii")
         self.authority = parts.netloc.rpartition("@")[2].encode("ascii")
         self._tls = tls if parts.scheme == "https" else None
-        self._idle: list[UpstreamConnection] = []
+        self._idle: dict[TenantId, list[UpstreamConnection]] = {}
+        self._idle_count = 0
         self._open: set[UpstreamConnection] = set()
 
     @property
     def size(self) -> int:
         return len(self._open)
 
-    def take(self) -> UpstreamConnection | None:
-        """An idle connection, or None: then `connect`."""
-        while self._idle:
-            connection = self._idle.pop()
+    def take(self, tenant: TenantId) -> UpstreamConnection | None:
+        """An idle connection of this tenant, or None: then `connect`."""
+        idle = self._idle.get(tenant)
+        while idle:
+            connection = idle.pop()
+            self._idle_count -= 1
             if not connection.transport.is_closing():
                 connection.request_sent = False
                 return connection
         return None
 
-    async def connect(self) -> UpstreamConnection:
+    async def connect(self, tenant: TenantId) -> UpstreamConnection:
         """A new connection. Raises OSError or TimeoutError."""
         if len(self._open) >= MAX_CONNECTIONS:
             raise OSError("too many connections to this upstream")
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(self.upstream.timeouts.connect.total_seconds()):
             _, connection = await loop.create_connection(
-                lambda: UpstreamConnection(self),
+                lambda: UpstreamConnection(self, tenant),
                 self.host,
                 self.port,
                 ssl=self._tls() if self._tls is not None else None,
@@ -218,22 +224,29 @@ class UpstreamPool:
         return connection
 
     def release(self, connection: UpstreamConnection) -> None:
-        if len(self._idle) >= MAX_IDLE:
+        if self._idle_count >= MAX_IDLE:
             connection.transport.close()
             return
         connection.transport.resume_reading()  # a slow client of the last answer may have stopped it
         connection.idle_since = asyncio.get_running_loop().time()
-        self._idle.append(connection)
+        self._idle.setdefault(connection.tenant, []).append(connection)
+        self._idle_count += 1
 
     def forget(self, connection: UpstreamConnection) -> None:
         self._open.discard(connection)
-        if connection in self._idle:
-            self._idle.remove(connection)
+        idle = self._idle.get(connection.tenant)
+        if idle and connection in idle:
+            idle.remove(connection)
+            self._idle_count -= 1
 
     def close_idle(self, now: float) -> None:
         """Close what has been idle for too long; the oldest stand first."""
-        while self._idle and now - self._idle[0].idle_since > IDLE_SECONDS:
-            self._idle.pop(0).transport.close()
+        for tenant, idle in list(self._idle.items()):
+            while idle and now - idle[0].idle_since > IDLE_SECONDS:
+                self._idle_count -= 1
+                idle.pop(0).transport.close()
+            if not idle:
+                del self._idle[tenant]
 
     def close(self) -> None:
         for connection in list(self._open):
