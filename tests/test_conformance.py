@@ -41,6 +41,17 @@ async def test_same_result_through_the_gateway_check_by_check(revision: str, gat
     assert through.checks == direct.checks
 
 
+@pytest.mark.parametrize("revision", EXPECTED)
+async def test_same_result_where_every_request_is_judged(revision: str, tmp_path: Path, fixture_url: str) -> None:
+    """Reading bodies and rewriting listings changes nothing for a caller who may do all of it."""
+    scopes = {"default": ["mcp"], "tools": {"nobody_has_this_*": ["more"]}}
+    upstreams = [{"name": "main", "url": fixture_url, "scopes": scopes, "hide_denied": True}]
+    async with open_door(tmp_path, fixture_url, upstreams=upstreams) as door:
+        token = (await door.sign_in()).access_token
+        localhost = door.mcp.replace("127.0.0.1", "localhost")
+        judge(await run_server_scenarios(localhost, requirements=revision, token=token), revision)
+
+
 def judge(report: Report, revision: str) -> None:
     assert report.failed() == {}, report.output
     assert report.without_checks() == [], report.output

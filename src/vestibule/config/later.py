@@ -25,7 +25,6 @@ LATER_KEYS: Mapping[str, tuple[str, str]] = {
     "server": ("run several workers in one process group", "remove it; http.graceful_timeout and replicas are keys"),
     "upstreams[].command": ("start stdio servers", "give the server's url; many can serve HTTP themselves"),
     "upstreams[].instances": ("start stdio servers", _REMOVE),
-    "upstreams[].hide_denied": ("hide tools", _REMOVE),
     "upstreams[].scopes.tools": ("have scopes for single tools", "remove it; scopes.default is what every call needs"),
     "upstreams[].credential.headers": ("inject several headers", "use header and value for the one that matters"),
     "upstreams[].resource": ("rename resources", _REMOVE),

@@ -101,6 +101,11 @@ class UpstreamConfig(Model):
         description="What the upstream is shown. Never the client's token.",
         examples=[{"kind": "static", "header": "x-api-key", "value": "env:TICKETS_KEY"}],
     )
+    hide_denied: bool = Field(
+        False,
+        description="Whether tools that a caller may not call are left out of tools/list.",
+        examples=[True],
+    )
     timeouts: TimeoutsConfig = Field(
         TimeoutsConfig(), description="How long it may take.", examples=[{"connect": "3s"}]
     )

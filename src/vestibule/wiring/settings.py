@@ -48,6 +48,7 @@ def _upstream(one: UpstreamConfig) -> Upstream:
         credential=credential,
         timeouts=Timeouts(one.timeouts.connect, one.timeouts.first_byte, one.timeouts.idle_stream),
         title=one.title,
+        hide_denied=one.hide_denied,
     )
 
 
