@@ -16,9 +16,11 @@ import typer
 from vestibule.cli.output import print_json, say
 
 if TYPE_CHECKING:
+    from vestibule.admin import Administrator, ApiKeyOffice
     from vestibule.authorization_server.replies import Context
     from vestibule.authorization_server.server import AuthorizationServer
     from vestibule.config import Configuration
+    from vestibule.wiring import House
 
 Result = TypeVar("Result")
 
@@ -58,9 +60,28 @@ def check_exists(configuration: "Configuration") -> None:
 
 def with_server(config: Path | None, work: "Callable[[AuthorizationServer, Context], Awaitable[Result]]") -> Result:
     """Do something with the store as the server would, and close it. Raises `StartError`, `StoreUnavailable`."""
+    from vestibule.authorization_server.replies import Context
+
+    async def with_context(house: "House", request_id: str) -> Result:
+        return await work(house.plane.server, Context(request_id, address="", actor=OPERATOR))
+
+    return with_house(config, with_context)
+
+
+def with_office(config: Path | None, work: "Callable[[ApiKeyOffice, Administrator], Awaitable[Result]]") -> Result:
+    """The same with API keys, as the operator of all tenants."""
+    from vestibule.admin import Administrator
+
+    async def as_operator(house: "House", request_id: str) -> Result:
+        return await work(house.office, Administrator(OPERATOR, None, request_id))
+
+    return with_house(config, as_operator)
+
+
+def with_house(config: Path | None, work: "Callable[[House, str], Awaitable[Result]]") -> Result:
+    """The same with everything there is, and the id that the trail has for this command."""
     import asyncio
 
-    from vestibule.authorization_server.replies import Context
     from vestibule.telemetry import configure_logging
     from vestibule.wiring import House
 
@@ -71,7 +92,7 @@ def with_server(config: Path | None, work: "Callable[[AuthorizationServer, Conte
     async def run() -> Result:
         house = await House.build(read)
         try:
-            return await work(house.plane.server, Context(f"cli-{os.urandom(6).hex()}", address="", actor=OPERATOR))
+            return await work(house, f"cli-{os.urandom(6).hex()}")
         finally:
             await house.close()
 
@@ -81,7 +102,7 @@ def with_server(config: Path | None, work: "Callable[[AuthorizationServer, Conte
 def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -> None:
     """A list: as JSON, as a table on a terminal, as lines of tab-separated values elsewhere."""
     if as_json:
-        print_json([{name: _plain(value) for name, value in row.items()} for row in rows])
+        print_json([plain_row(row) for row in rows])
     elif not rows:
         say(empty)
     elif sys.stdout.isatty():
@@ -103,6 +124,11 @@ def _show_table(rows: Sequence[Mapping[str, Any]]) -> None:
     for row in rows:
         table.add_row(*(Text(_word(value)) for value in row.values()))
     Console(highlight=False).print(table)
+
+
+def plain_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """As JSON has it."""
+    return {name: _plain(value) for name, value in row.items()}
 
 
 def _plain(value: Any) -> Any:

@@ -7,6 +7,16 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from vestibule.config.addresses import is_loopback_host
+from vestibule.config.admin_rules import (
+    administering_clients_prove_themselves,
+    somebody_administers,
+    the_scope_of_administration_is_ours,
+)
+from vestibule.config.api_key_rules import (
+    keys_open_what_only_keys_open,
+    static_keys_are_strong,
+    static_keys_name_what_there_is,
+)
 from vestibule.config.bounds import (
     durations_are_within_bounds,
     refresh_tokens_outlive_access_tokens,
@@ -278,9 +288,15 @@ RULES: tuple[Rule, ...] = (
     there_is_one_root_secret,
     previous_secrets_are_strong,
     root_secret_is_strong,
+    static_keys_are_strong,
     secrets_are_not_samples,
     secrets_differ,
     key_file_is_private,
+    static_keys_name_what_there_is,
+    keys_open_what_only_keys_open,
+    somebody_administers,
+    administering_clients_prove_themselves,
+    the_scope_of_administration_is_ours,
     credential_never_travels_in_clear,
     credential_is_a_header,
     metadata_service_stays_closed,

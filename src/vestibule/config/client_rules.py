@@ -8,6 +8,7 @@ from vestibule.config.models import Configuration
 from vestibule.errors import Fault, InvalidClientMetadata, InvalidRedirectUri
 from vestibule.protocol.redirect_uri import check_registrable
 from vestibule.protocol.registration import check_client_keys
+from vestibule.protocol.scope import ADMIN
 
 _IN_THEIR_OWN_NAME = frozenset({"client_credentials", "token_exchange"})
 
@@ -122,6 +123,8 @@ def only_trusted_needs_somebody(configuration: Configuration) -> Iterator[Fault]
 
 def scopes_of_clients_exist(configuration: Configuration) -> Iterator[Fault]:
     offered = {scope for one in configuration.upstreams for scope in (*one.scopes.default, *one.scopes.optional)}
+    if configuration.admin.enabled:
+        offered.add(ADMIN)
     for index, client in enumerate(configuration.clients):
         for number, scope in enumerate(client.scopes):
             if scope not in offered:

@@ -11,6 +11,7 @@ from typing import Any
 
 from vestibule.config import defaults
 from vestibule.config.paths import KeyPath
+from vestibule.config.values import FromEnvironment
 from vestibule.errors import Fault
 
 
@@ -44,8 +45,8 @@ FOREIGN_NAMES: tuple[ForeignName, ...] = (
         "",
         "nothing hangs on it: a provider of kind github is an entry of identity_providers",
     ),
-    ForeignName("MCP_HTTP_API_KEY", "", "later: API keys; until then calls with them get 401"),
-    ForeignName("MCP_HTTP_API_KEYS", "", "later: API keys; until then calls with them get 401"),
+    ForeignName("MCP_HTTP_API_KEY", "api_keys.static", "one key, called env"),
+    ForeignName("MCP_HTTP_API_KEYS", "api_keys.static", "keys with commas between, each as name:key or key"),
     ForeignName("MCP_HTTP_DATABASE_CONNECTION_STRING", "store"),
     ForeignName("DATABASE_URL", "store", "when MCP_HTTP_DATABASE_CONNECTION_STRING is not set"),
     ForeignName(
@@ -58,6 +59,7 @@ FOREIGN_NAMES: tuple[ForeignName, ...] = (
     ForeignName("MCP_HTTP_CORS_ORIGINS", "cors_origins", "a list with commas between"),
 )
 
+_NAMED_KEY = re.compile(r"([a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?):(.+)")
 _LEVELS = {"trace": "debug", "notice": "info", "warn": "warning", "critical": "error", "fatal": "error"}
 
 
@@ -69,8 +71,22 @@ def foreign_values(environ: Mapping[str, str]) -> Iterator[tuple[str, KeyPath, A
             yield name, ("store",), text
     if text := environ.get("LOG_LEVEL", "").strip().lower():
         yield "LOG_LEVEL", ("logging", "level"), _LEVELS.get(text, text)
+    if keys := list(_api_keys(environ)):
+        name = "MCP_HTTP_API_KEY" if environ.get("MCP_HTTP_API_KEY", "").strip() else "MCP_HTTP_API_KEYS"
+        yield name, ("api_keys", "static"), keys
     if text := environ.get("MCP_HTTP_CORS_ORIGINS", "").strip():
         yield "MCP_HTTP_CORS_ORIGINS", ("cors_origins",), [one for one in re.split(r"[\s,\[\]\"']+", text) if one]
+
+
+def _api_keys(environ: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Both variables, each key once. What stands before a colon is a name if it could be one."""
+    one, several = (environ.get(name, "").strip() for name in ("MCP_HTTP_API_KEY", "MCP_HTTP_API_KEYS"))
+    named = [("env", one)] if one else []
+    for number, text in enumerate(filter(None, (part.strip() for part in several.split(","))), start=1):
+        found = _NAMED_KEY.fullmatch(text)
+        named.append((found[1], found[2].strip()) if found else (f"env-{number}", text))
+    for key, name in {key: name for name, key in reversed(named)}.items():
+        yield {"name": name, "key": FromEnvironment(key)}
 
 
 def _listen(environ: Mapping[str, str]) -> Iterator[tuple[str, KeyPath, Any]]:

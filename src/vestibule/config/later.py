@@ -19,9 +19,7 @@ LATER_KEYS: Mapping[str, tuple[str, str]] = {
     "policy": ("have policies", "remove it; scopes.default says what every call needs"),
     "limits": ("limit rates", "remove it; limit them in your reverse proxy"),
     "tls": ("serve TLS itself", _TLS),
-    "admin": ("have an admin page", _REMOVE),
     "metrics": ("have metrics", _REMOVE),
-    "api_keys": ("have API keys", _REMOVE),
     "server": ("run several workers in one process group", "remove it; http.graceful_timeout and replicas are keys"),
     "upstreams[].command": ("start stdio servers", "give the server's url; many can serve HTTP themselves"),
     "upstreams[].instances": ("start stdio servers", _REMOVE),
@@ -33,7 +31,6 @@ LATER_KEYS: Mapping[str, tuple[str, str]] = {
 
 LATER_VALUES: Mapping[str, tuple[frozenset[str], str]] = {
     "upstreams[].transport": (frozenset({"sse", "stdio"}), "use streamable-http, or leave it out"),
-    "upstreams[].access": (frozenset({"api-key-only"}), "use access: required"),
     "upstreams[].credential.kind": (
         frozenset({"on-behalf-of", "token-exchange", "vault", "client-credentials"}),
         "use kind: static or none",

@@ -17,6 +17,8 @@ from vestibule.config.addresses import (
     UpstreamUrl,
     is_loopback_host,
 )
+from vestibule.config.admin import AdminConfig
+from vestibule.config.api_keys import ApiKeysConfig
 from vestibule.config.authorization import (
     AssertionIssuerConfig,
     AuthorizationConfig,
@@ -90,9 +92,10 @@ class UpstreamConfig(Model):
     transport: Literal["streamable-http"] = Field(
         "streamable-http", description="How the upstream is spoken to.", examples=["streamable-http"]
     )
-    access: Literal["required", "anonymous"] = Field(
+    access: Literal["required", "api-key-only", "anonymous"] = Field(
         "required",
-        description="required: only with an access token. anonymous: open to all; off loopback only with --i-know.",
+        description="required: only with an access token or an API key. api-key-only: only with an API key. anonymous: "
+        "open to all; off loopback only with --i-know.",
         examples=["required"],
     )
     scopes: ScopesConfig = Field(ScopesConfig(), description="Its scopes.", examples=[{"default": ["tickets.read"]}])
@@ -146,6 +149,14 @@ class Configuration(Model):
     )
     authorization: AuthorizationConfig = Field(
         AuthorizationConfig(), description="What is asked of every client.", examples=[{"needs_pushed_requests": True}]
+    )
+    api_keys: ApiKeysConfig = Field(
+        ApiKeysConfig(),
+        description="Keys that programs show instead of access tokens.",
+        examples=[{"static": [{"name": "ci", "key": "env:CI_KEY"}]}],
+    )
+    admin: AdminConfig = Field(
+        AdminConfig(), description="The admin API.", examples=[{"enabled": True, "roles": ["admins"]}]
     )
     assertion_issuers: tuple[AssertionIssuerConfig, ...] = Field(
         (),

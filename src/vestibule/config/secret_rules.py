@@ -81,6 +81,8 @@ def _secrets(configuration: Configuration) -> Iterator[tuple[str, Secret]]:
     for index, client in enumerate(configuration.clients):
         if client.client_secret is not None:
             yield f"clients[{index}].client_secret", client.client_secret
+    for index, static in enumerate(configuration.api_keys.static):
+        yield f"api_keys.static[{index}].key", static.key
     for index, upstream in enumerate(configuration.upstreams):
         if isinstance(upstream.credential, StaticCredentialConfig):
             yield f"upstreams[{index}].credential.value", upstream.credential.value

@@ -36,7 +36,7 @@ class Upstream:
 
     name: str
     url: str  # http://host:port/path of its streamable HTTP endpoint
-    access: Literal["required", "anonymous"] = "required"
+    access: Literal["required", "api-key-only", "anonymous"] = "required"
     scopes: tuple[str, ...] = ()  # what every call needs
     optional_scopes: tuple[str, ...] = ()  # what may be asked for beside it
     tool_scopes: tuple[ScopePattern, ...] = ()  # what some tools need as well; so the next two
@@ -58,3 +58,4 @@ class Resource:
     path: str  # the request path that it answers at
     upstream: Upstream
     aliases: tuple[str, ...] = ()  # identifiers that an old client may name instead
+    must_be_named: bool = False  # never what a request means that names none; none of its scopes is offered by itself

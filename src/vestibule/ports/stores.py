@@ -237,6 +237,9 @@ class ApiKeyStore(Protocol):
     async def find(self, digest: TokenDigest) -> ApiKey | None:
         """The key, expired, revoked or not."""
 
+    async def get(self, key_id: str, *, tenant: TenantId | None = None) -> ApiKey | None:
+        """The same by its id. With `tenant`, another tenant's key is not found."""
+
     async def list_of(self, tenant: TenantId | None = None) -> Sequence[ApiKey]:
         """Those of a tenant, or of all; the newest first, revoked ones as well."""
 
@@ -292,7 +295,7 @@ class Housekeeping(Protocol):
         """Delete what has expired and blank the sealed successors whose window has passed. How many rows it touched.
 
         A grant goes a day after its end, kept tokens with the last grant or session that names them. Registered clients
-        go that have never got a token and registered before `unused_since`.
+        go that have never got a token and registered before `unused_since`; API keys 90 days after their end.
         """
 
 

@@ -27,8 +27,11 @@ def parse_authorization(header: bytes) -> tuple[str, str]:
 def challenge_header(
     *, realm: str, resource_metadata: str, error: str = "", description: str = "", scopes: Iterable[str] = ()
 ) -> str:
-    """The value of WWW-Authenticate. Without credentials there is no `error` (RFC 6750 §3.1)."""
-    parameters = {"realm": realm, "resource_metadata": resource_metadata}
+    """The value of WWW-Authenticate. Without credentials there is no `error` (RFC 6750 §3.1); where nobody can get a
+    token, there is no `resource_metadata` that would send a client for one."""
+    parameters = {"realm": realm}
+    if resource_metadata:
+        parameters["resource_metadata"] = resource_metadata
     if error:
         parameters |= {"error": error, "error_description": description}
     if scope := " ".join(scopes):

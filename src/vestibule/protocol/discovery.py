@@ -106,7 +106,8 @@ def protected_resource_metadata(resource: Resource, issuer: str, *, scopes: Sequ
 
 def root_resource_metadata(public_url: str, resources: Sequence[Resource], issuer: str) -> dict[str, Any]:
     """The document at the bare well-known path, for clients that look nowhere else: our origin as a whole."""
-    scopes = dict.fromkeys(scope for resource in resources for scope in resource.upstream.scopes)
+    open_to_all = [resource for resource in resources if not resource.must_be_named]
+    scopes = dict.fromkeys(scope for resource in open_to_all for scope in resource.upstream.scopes)
     return {
         "resource": public_url,
         "authorization_servers": [issuer],

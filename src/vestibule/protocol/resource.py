@@ -37,6 +37,7 @@ def find_resource(requested: Sequence[str], resources: Sequence[Resource]) -> Re
 
 def default_resource(resources: Sequence[Resource]) -> Resource | None:
     """What a request without `resource` means: the only upstream's shortest address, or nothing."""
+    resources = [resource for resource in resources if not resource.must_be_named]
     if len({resource.upstream.name for resource in resources}) != 1:
         return None
     return min(resources, key=lambda resource: len(resource.path))

@@ -11,6 +11,7 @@ MAX_SCOPES = 100
 
 OFFLINE_ACCESS = "offline_access"
 OPENID = "openid"
+ADMIN = "vestibule.admin"  # of this server's own administration; no upstream has it
 
 # Clients of every MCP era ask for these out of habit: the refresh token is given anyway, and the ID token that `openid`
 # would ask for belongs to identity providers. They are taken without a word and granted to nobody as a permission.

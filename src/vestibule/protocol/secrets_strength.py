@@ -9,6 +9,7 @@ import itertools
 import re
 
 MIN_BYTES = 32
+MIN_API_KEY = 16  # characters
 _MIN_DISTINCT = 16  # 32 random bytes have about 30 different ones; fewer than 20 does not happen
 _HEX = re.compile(r"[0-9a-fA-F]+")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
@@ -51,6 +52,20 @@ def check_root_secret(text: str) -> str | None:
         return "it is not random: it follows a pattern"
     if all(0x20 <= byte < 0x7F for byte in decoded):
         return "it is not random: it is readable text"
+    return None
+
+
+def check_api_key(text: str) -> str | None:
+    """Why this string cannot be an API key, in a clause that does not repeat it; None when it is sound.
+
+    Any form will do, because other systems made it; not what a person would think of.
+    """
+    if not all(0x21 <= ord(char) < 0x7F for char in text):
+        return "it cannot be sent in a header: only printable ASCII without spaces can"
+    if len(text) < MIN_API_KEY:
+        return f"it has fewer than {MIN_API_KEY} characters"
+    if len(set(text)) < MIN_API_KEY // 2 or _is_pattern(text.encode()):
+        return "it is not random"
     return None
 
 

@@ -9,11 +9,13 @@ from datetime import UTC, datetime
 from hashlib import sha256
 
 from vestibule.errors import (
+    BadRequest,
     InvalidDpopProof,
     InvalidProof,
     InvalidSignature,
     InvalidToken,
     MissingAuthorization,
+    PolicyDenied,
     StoreUnavailable,
     TokenRevoked,
     UseDpopNonce,
@@ -29,6 +31,7 @@ from vestibule.protocol.access_token import (
     read_token,
 )
 from vestibule.protocol.bearer import parse_authorization
+from vestibule.resource_server.api_keys import ApiKeys
 from vestibule.resource_server.revocations import RevocationWatch, Unwelcome
 
 CACHE_SIZE = 20_000  # verified tokens; about 2 KB each
@@ -47,6 +50,7 @@ class ResourceServer:
         signer: SigningKeys,
         proofs: ProofChecker,
         revocations: RevocationWatch,
+        api_keys: ApiKeys | None = None,
         cache_size: int = CACHE_SIZE,
     ) -> None:
         self._issuer = issuer
@@ -54,14 +58,15 @@ class ResourceServer:
         self._signer = signer
         self._proofs = proofs
         self._revocations = revocations
+        self._api_keys = api_keys
         self._cache: dict[_CacheKey, tuple[Principal, float]] = {}
         self._cache_size = cache_size
 
     def recognize(self, presented: Presented, resource: Resource, now: float) -> Principal | None:
-        authorization = presented.authorization
-        if authorization is None:
+        shown = _shown(presented)
+        if shown is None:
             return None
-        found = self._cache.get((resource.identifier, sha256(authorization).digest()))
+        found = self._cache.get((resource.identifier, sha256(shown).digest()))
         if found is None:
             return None
         principal, expires_at = found
@@ -70,13 +75,16 @@ class ResourceServer:
         return principal
 
     async def admit(self, presented: Presented, resource: Resource, now: float) -> Principal:
-        authorization = presented.authorization
+        authorization, api_key = presented.authorization, presented.api_key
+        if api_key is not None:
+            if authorization is not None:  # RFC 6750 §2: one method; whichever we took, the other would be ignored
+                raise BadRequest("The request shows an API key and an Authorization header.", action="Send one.")
+            return await self._admit_key(api_key.decode("latin-1"), presented, resource, now)
         if authorization is None:
-            raise MissingAuthorization(
-                "This MCP server is behind a sign-in, and the request has no access token.",
-                action="Let your MCP client sign in: it finds everything it needs in the WWW-Authenticate header.",
-            )
+            raise _nothing_shown(resource)
         scheme, bearer = parse_authorization(authorization)
+        if scheme == "bearer" and self._api_keys is not None and self._api_keys.takes(bearer):
+            return await self._admit_key(bearer, presented, resource, now)
         token = self._verify(bearer, now, resource)
         if scheme == "bearer" and token.key_thumbprint:
             # RFC 9449 §7.2: a token that is bound to a key and comes as a bearer token has lost its key.
@@ -90,8 +98,23 @@ class ResourceServer:
             raise InvalidToken(
                 "The access token is bound to no key.", action='Send tokens of token_type Bearer with "Bearer".'
             )
+        if resource.upstream.access == "api-key-only":
+            raise PolicyDenied(
+                "This MCP server takes API keys only.",
+                action="Send a key in X-API-Key; the operator makes one with `vestibule apikey create`.",
+                detail=f"an access token of {token.user}",
+            )
         principal = _principal(token)
         self._remember((resource.identifier, sha256(authorization).digest()), principal, token.expires_at)
+        return principal
+
+    async def _admit_key(self, key: str, presented: Presented, resource: Resource, now: float) -> Principal:
+        if self._api_keys is None:
+            raise InvalidToken("This server takes no API keys.", action="Sign in.")
+        principal = await self._api_keys.verify(key, resource, now)
+        shown = _shown(presented)
+        assert shown is not None
+        self._remember((resource.identifier, sha256(shown).digest()), principal, principal.expires_at.timestamp())
         return principal
 
     def forget(self) -> None:
@@ -167,6 +190,23 @@ class ResourceServer:
         while len(cache) >= self._cache_size:
             del cache[next(iter(cache))]  # the oldest
         cache[key] = (principal, expires_at)
+
+
+def _shown(presented: Presented) -> bytes | None:
+    """What a verified credential is remembered by; None where there is none, or more than one."""
+    authorization, api_key = presented.authorization, presented.api_key
+    if api_key is None:
+        return authorization
+    return b"\0" + api_key if authorization is None else None  # no header has a zero byte
+
+
+def _nothing_shown(resource: Resource) -> MissingAuthorization:
+    if resource.upstream.access == "api-key-only":
+        return MissingAuthorization("This MCP server takes API keys only.", action="Send one in X-API-Key.")
+    return MissingAuthorization(
+        "This MCP server is behind a sign-in, and the request has no access token.",
+        action="Let your MCP client sign in: it finds everything it needs in the WWW-Authenticate header.",
+    )
 
 
 def _principal(token: AccessToken) -> Principal:

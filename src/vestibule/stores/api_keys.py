@@ -35,6 +35,14 @@ class SqlApiKeyStore:
             row = (await connection.execute(select(api_keys).where(api_keys.c.digest == digest))).one_or_none()
         return None if row is None else _api_key(row)
 
+    async def get(self, key_id: str, *, tenant: TenantId | None = None) -> ApiKey | None:
+        query = select(api_keys).where(api_keys.c.key_id == key_id)
+        if tenant is not None:
+            query = query.where(api_keys.c.tenant == tenant)
+        async with self._database.read() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else _api_key(row)
+
     async def list_of(self, tenant: TenantId | None = None) -> Sequence[ApiKey]:
         query = select(api_keys).order_by(api_keys.c.created_at.desc(), api_keys.c.key_id)
         if tenant is not None:

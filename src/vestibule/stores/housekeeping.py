@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Delete, Table, Update, and_, delete, exist
 
 from vestibule.stores.engine import Database
 from vestibule.stores.tables import (
+    api_keys,
     clients,
     codes,
     device_requests,
@@ -29,6 +30,7 @@ REPLAYS_KNOWN = timedelta(hours=1)  # how long after its end a code is still kno
 LONGEST_GRACE = timedelta(seconds=120)  # the longest window of a spent refresh token that may be configured
 TOKENS_AWAITED = timedelta(hours=1)  # how long a provider's tokens may wait for the session that will name them
 GRANTS_KNOWN = timedelta(days=1)  # how long an ended grant is still known: longer than any access token of it lives
+KEYS_KNOWN = timedelta(days=90)  # how long an ended API key is still listed
 BATCH = 500  # rows of one transaction: a few milliseconds
 
 
@@ -68,6 +70,7 @@ def _expired(now: datetime) -> Sequence[tuple[Table, ColumnElement[bool]]]:
         (pushed_requests, pushed_requests.c.expires_at <= now),
         (device_requests, device_requests.c.expires_at <= now - REPLAYS_KNOWN),
         (one_time, one_time.c.expires_at <= now),
+        (api_keys, or_(api_keys.c.expires_at <= now - KEYS_KNOWN, api_keys.c.revoked_at <= now - KEYS_KNOWN)),
     )
 
 

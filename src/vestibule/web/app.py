@@ -22,6 +22,7 @@ from vestibule.protocol.discovery import (
     well_known_path,
 )
 from vestibule.web.account import AccountEndpoints
+from vestibule.web.admin import AdminEndpoints
 from vestibule.web.browser import BrowserEndpoints
 from vestibule.web.device import DeviceEndpoints
 from vestibule.web.errors import ErrorRenderer, error_page
@@ -66,6 +67,8 @@ def build_app(plane: ControlPlane) -> ASGIApp:
         Route(f"{prefix}/development/sign-in", _page(browser.development), methods=["GET", "POST"]),
         Route(f"{prefix}/", _page(browser.home, head=True)),
         Route(f"{prefix}/assets/{{name}}", browser.stylesheet),
+        # administrators: a resource of its own, with a table of its own
+        *(AdminEndpoints(plane, plane.administration).routes() if plane.administration is not None else ()),
         # operators
         Route("/healthz", machines.live),
         Route("/readyz", machines.ready),

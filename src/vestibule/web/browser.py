@@ -101,6 +101,8 @@ class BrowserEndpoints:
         session = await plane.server.session_of(plane.cookies.read(request))
         seen: dict[str, ServerLine] = {}
         for resource in plane.server.settings.resources:
+            if resource.must_be_named:
+                continue
             seen.setdefault(
                 resource.upstream.name,
                 ServerLine(

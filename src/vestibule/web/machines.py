@@ -27,7 +27,9 @@ class MachineEndpoints:
     def __init__(self, plane: ControlPlane) -> None:
         self._plane = plane
         settings = plane.server.settings
-        scopes = tuple(dict.fromkeys(scope for one in settings.resources for scope in plane.server.offered_scopes(one)))
+        # Some clients ask for all that this list has: what must be named would make them ask for too much.
+        listed = [one for one in settings.resources if not one.must_be_named]
+        scopes = tuple(dict.fromkeys(scope for one in listed for scope in plane.server.offered_scopes(one)))
         features = discovery.Features(
             registration=settings.registration,
             client_documents=settings.client_documents,

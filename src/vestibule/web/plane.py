@@ -7,6 +7,7 @@ from ipaddress import IPv4Network, IPv6Network
 from starlette.requests import Request
 from starlette.responses import Response
 
+from vestibule.admin import ApiKeyOffice, Entrance
 from vestibule.authorization_server.logos import Logos
 from vestibule.authorization_server.replies import Context, Cookie, Redirect
 from vestibule.authorization_server.server import AuthorizationServer
@@ -14,6 +15,14 @@ from vestibule.ports import SigningKeys
 from vestibule.web.cookies import Cookies
 from vestibule.web.pages import Pages
 from vestibule.web.requests import address_of
+
+
+@dataclass(frozen=True, slots=True)
+class Administration:
+    """What the admin API stands on."""
+
+    entrance: Entrance
+    api_keys: ApiKeyOffice
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +36,7 @@ class ControlPlane:
     form_sources: tuple[str, ...]  # origins of identity providers on plain http: loopback ones
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
     log: Callable[..., None]
+    administration: Administration | None = None  # None: there is no admin API
 
     def redirect(self, reply: Redirect, request: Request) -> Response:
         """303 after a POST, 302 otherwise."""

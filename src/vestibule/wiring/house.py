@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
+from vestibule.admin import ApiKeyOffice
 from vestibule.authorization_server.assertion_issuers import AssertionIssuers
 from vestibule.authorization_server.client_documents import ClientDocuments
 from vestibule.authorization_server.client_keys import ClientKeys
@@ -27,18 +28,21 @@ from vestibule.credentials import KeptProviderTokens, StaticCredentials
 from vestibule.errors import StartError, StoreUnavailable
 from vestibule.gateway import Gateway, GatewayLimits, Judge
 from vestibule.keys import KeyRing
+from vestibule.model import Resource
 from vestibule.outbound import AddressGuard, GuardedFetcher, OutboundClient, resolve
 from vestibule.outbound.tls import client_context
 from vestibule.policy import ScopePolicy
 from vestibule.ports import Clock, Entropy
 from vestibule.protocol.discovery import PROTECTED_RESOURCE, well_known_url
-from vestibule.resource_server import DpopProofs, ResourceServer, RevocationWatch
+from vestibule.resource_server import ApiKeys, DpopProofs, ResourceServer, RevocationWatch
 from vestibule.stores import SqlStore, open_store
 from vestibule.telemetry import AuditTrail, event_logger
 from vestibule.web import ControlPlane, build_app
 from vestibule.web.cookies import Cookies
 from vestibule.web.pages import Pages
 from vestibule.web.pages.render import form_origin
+from vestibule.wiring.administration import make_administration, make_office
+from vestibule.wiring.api_keys import make_api_keys
 from vestibule.wiring.keyholder import Keyholder, make_key_ring
 from vestibule.wiring.providers import make_providers, metadata_hosts, sign_in_origins
 from vestibule.wiring.settings import (
@@ -120,12 +124,16 @@ class House:
         gateway: Gateway,
         plane: ControlPlane,
         keyholder: Keyholder,
+        api_keys: ApiKeys | None,
+        office: ApiKeyOffice,
     ) -> None:
         self.configuration = configuration
         self.store = store
         self.gateway = gateway
         self.plane = plane
         self.keyholder = keyholder
+        self.office = office
+        self._api_keys = api_keys
         self._outbound = outbound
         self._watch = watch
         self._server: uvicorn.Server | None = None
@@ -171,8 +179,14 @@ class House:
         )
         throttle = Throttle(clock)
         proofs = DpopProofs(authenticator=ring, clock=clock, needs_nonce=configuration.tokens.dpop_nonce)
+        api_keys = make_api_keys(configuration, store, watch, resources, clock)
         doorkeeper = ResourceServer(
-            issuer=configuration.issuer, sealer=ring, signer=ring, proofs=proofs, revocations=watch
+            issuer=configuration.issuer,
+            sealer=ring,
+            signer=ring,
+            proofs=proofs,
+            revocations=watch,
+            api_keys=api_keys,
         )
         providers = make_providers(
             configuration, outbound, sealer=ring, clock=clock, entropy=entropy, log=event_logger("identity")
@@ -212,7 +226,7 @@ class House:
             authenticator=ring,
             hosts=hosts_of(configuration),
             origins=origins_of(configuration),
-            resource_metadata_url=lambda resource: well_known_url(PROTECTED_RESOURCE, resource.identifier),
+            resource_metadata_url=_metadata_url,
             realm=urlsplit(configuration.public_url).netloc,
             clock=lambda: clock().timestamp(),
             entropy=entropy,
@@ -220,8 +234,10 @@ class House:
             limits=GatewayLimits(max_body=configuration.http.max_body, max_head=configuration.http.max_head),
             log=event_logger("gateway"),
         )
+        office = make_office(server, resources)
         plane = ControlPlane(
             server=server,
+            administration=make_administration(configuration, server, office),
             pages=Pages(public_url=configuration.public_url),
             cookies=Cookies(secure=configuration.public_url.startswith("https:")),
             signer=ring,
@@ -241,7 +257,7 @@ class House:
             audit=server.audit,
             on_retired=doorkeeper.forget,
         )
-        return cls(configuration, store, outbound, watch, gateway, plane, keyholder)
+        return cls(configuration, store, outbound, watch, gateway, plane, keyholder, api_keys, office)
 
     async def run(self, listener: socket.socket, ready: Callable[[Running], None] | None) -> None:
         """Serve until a signal."""
@@ -282,6 +298,8 @@ class House:
 
     async def close(self) -> None:
         await self.gateway.close()
+        if self._api_keys is not None:
+            await self._api_keys.settle()
         await self._outbound.close()
         await self.store.close()
 
@@ -293,7 +311,7 @@ class House:
             ready(
                 Running(
                     public_url=self.configuration.public_url,
-                    mcp_urls=tuple(one.identifier for one in self.plane.server.settings.resources),
+                    mcp_urls=tuple(one.identifier for one in make_resources(self.configuration)),
                     signs_in_with=tuple(provider.title for provider in self.plane.server.providers.values()),
                 )
             )
@@ -314,6 +332,13 @@ class House:
         now = self.plane.server.clock()
         unused_since = now - self.configuration.registration.unused_lifetime
         return await self.store.housekeeping.sweep(now=now, unused_since=unused_since)
+
+
+def _metadata_url(resource: Resource) -> str:
+    """Where a client learns how to get a token; nowhere, if none would help it."""
+    if resource.upstream.access == "api-key-only":
+        return ""
+    return well_known_url(PROTECTED_RESOURCE, resource.identifier)
 
 
 def _settle_memory() -> None:

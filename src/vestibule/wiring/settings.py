@@ -11,6 +11,7 @@ from vestibule.config.authorization import AssertionIssuerConfig, ClientConfig, 
 from vestibule.config.models import StaticCredentialConfig, UpstreamConfig
 from vestibule.model import AuthMethod, Client, ClientOrigin, Resource, StaticCredential, Timeouts, Upstream
 from vestibule.protocol.registration import CLIENT_CREDENTIALS, DEVICE_CODE, JWT_BEARER, TOKEN_EXCHANGE
+from vestibule.wiring.administration import issued_for, permissions_of
 
 _GRANTS = {
     "authorization_code": ("authorization_code", "refresh_token"),
@@ -56,7 +57,7 @@ def make_settings(configuration: Configuration, resources: tuple[Resource, ...])
     tokens, registration = configuration.tokens, configuration.registration
     return Settings(
         issuer=configuration.issuer,
-        resources=resources,
+        resources=issued_for(configuration, resources),
         lifetimes=Lifetimes(
             code=tokens.code_lifetime,
             access_token=tokens.access_token_lifetime,
@@ -75,7 +76,7 @@ def make_settings(configuration: Configuration, resources: tuple[Resource, ...])
         client_documents=configuration.client_documents.enabled,
         needs_pushed_requests=configuration.authorization.needs_pushed_requests,
         token_format="signed" if tokens.format == "jwt" else "sealed",
-        permissions={role: frozenset(scopes) for role, scopes in configuration.authorization.permissions.items()},
+        permissions=permissions_of(configuration),
     )
 
 
