@@ -5,13 +5,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
+from mcp.client.client import Client
+from mcp.client.streamable_http import streamable_http_client
 from mcp.types import ElicitRequestParams, ElicitResult
 
 from tests.parts.identity_provider import OidcProvider, oidc_provider
 from tests.parts.processes import free_port, running
 from tests.parts.python_client import TokensInMemory, python_client
 from tests.parts.typescript_client import typescript_client
+from tests.support.api_keys import make_key
 from tests.support.house import Door, open_door
 
 pytestmark = pytest.mark.slow
@@ -166,3 +170,15 @@ async def test_through_a_real_identity_provider(with_provider: tuple[Door, OidcP
     (grant,) = await door.house.store.grants.list_live()
     assert (grant.identity.issuer, grant.identity.subject) == (idp.issuer, "alice")
     assert grant.identity.email == "alice@example.com"
+
+
+@pytest.mark.parametrize("header", ["X-API-Key: {}", "Authorization: Bearer {}"])
+async def test_the_python_client_with_an_api_key(development: Door, header: str) -> None:
+    """As docs/api-keys.md has it: a header, and no sign-in."""
+    _, key = await make_key(development)
+    name, _, value = header.format(key).partition(": ")
+    async with (
+        httpx2.AsyncClient(headers={name: value}, trust_env=False, timeout=30) as http,
+        Client(streamable_http_client(development.mcp, http_client=http)) as client,
+    ):
+        assert {tool.name for tool in (await client.list_tools()).tools} >= TOOLS

@@ -174,7 +174,6 @@ REFUSED = [
         for kind in ("on-behalf-of", "token-exchange", "vault")
     ),
     ("upstreams[0].transport", HTTPS_UPSTREAM % ", transport: stdio", "yet"),
-    ("upstreams[0].access", HTTPS_UPSTREAM % ", access: api-key-only", "yet"),
     ("upstreams[0].scopes.tools", HTTPS_UPSTREAM % ", scopes: {tools: {a: [b]}}", "yet"),
     ("upstreams[0].command", "upstreams: [{name: a, command: [python, server.py]}]\n", "yet"),
 ]

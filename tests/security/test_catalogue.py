@@ -8,7 +8,7 @@ SMOKE_GATE = """
 META-001 META-002 META-005 META-006 PRM-001 PRM-002 DCR-003 DCR-008 CIMD-002 CIMD-006 CIMD-008 CIMD-011 CIMD-016
 CIMD-017 AUTHZ-001 AUTHZ-002 AUTHZ-012 AUTHZ-020 AUTHZ-029 CONS-003 CONS-008 CONS-011 CB-002 CB-020 TOK-002 TOK-003
 TOK-009 TOK-015 TOK-020 REF-001 REF-002 REF-003 REF-010 REV-004 PROXY-007 PROXY-019 PROXY-027 PROXY-032 SSE-002 SSE-006
-INT-001 INT-002 CFG-001 CFG-004 CFG-010 CFG-013 LOG-001 LOG-003
+INT-001 INT-002 KEY-003 CFG-001 CFG-004 CFG-010 CFG-013 LOG-001 LOG-003
 """.split()
 
 
@@ -36,11 +36,14 @@ INT-001 INT-002 INT-004
 """.split()
 
 
-def test_every_vector_of_the_authorization_server_is_covered() -> None:
+API_KEYS = ["KEY-002", "KEY-003", "KEY-004", "KEY-006", "KEY-008"]
+
+
+def test_every_vector_of_the_authorization_server_and_of_api_keys_is_covered() -> None:
     marks = [
         mark
         for file in Path(__file__).parents[1].rglob("test_*.py")
         for mark in re.findall(r"@vector\(([^)]*)\)", file.read_text("utf-8"))
     ]
     tested = set(re.findall(r"[A-Z]+-\d{3}", " ".join(marks)))
-    assert [vector for vector in AUTHORIZATION_SERVER if vector not in tested] == []
+    assert [vector for vector in AUTHORIZATION_SERVER + API_KEYS if vector not in tested] == []

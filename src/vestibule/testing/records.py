@@ -12,6 +12,7 @@ from typing import Any
 
 from vestibule.model import (
     DEFAULT_TENANT,
+    ApiKey,
     AuditEvent,
     AuthorizationCode,
     AuthorizationRequest,
@@ -199,6 +200,22 @@ def some_kept_tokens(**changes: Any) -> KeptTokens:
 def a_block(**changes: Any) -> Block:
     block = Block(BlockKind.USER, fresh("work:user"), DEFAULT_TENANT, blocked_at=NOW, reason="left the company")
     return replace(block, **changes)
+
+
+def an_api_key(**changes: Any) -> ApiKey:
+    number = fresh("key")
+    key = ApiKey(
+        key_id=f"ak_{number}",
+        digest=digest(f"vsk_{number}"),
+        tenant=DEFAULT_TENANT,
+        name=number,
+        scopes=("tickets.read", "tickets.write"),
+        created_at=NOW,
+        created_by="work:ada",
+        upstreams=("tickets",),
+        expires_at=NOW + timedelta(days=365),
+    )
+    return replace(key, **changes)
 
 
 def a_revocation(**changes: Any) -> Revocation:

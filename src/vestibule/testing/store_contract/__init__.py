@@ -17,6 +17,7 @@ The tests are plain coroutines with assertions; pytest with asyncio_mode "auto" 
 stores on one database, as two replicas would.
 """
 
+from vestibule.testing.store_contract.api_keys import ApiKeyContract
 from vestibule.testing.store_contract.audit import AuditContract
 from vestibule.testing.store_contract.blocks import BlockContract
 from vestibule.testing.store_contract.clients import ClientContract
@@ -50,6 +51,7 @@ class StoreContract(
     RefreshTokenContract,
     KeptTokenContract,
     BlockContract,
+    ApiKeyContract,
     RevocationContract,
     AuditContract,
     HousekeepingContract,

@@ -1,0 +1,60 @@
+"""API keys for tests, made as an operator makes them; and tokens for administration."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tests.support.house import Door
+from vestibule.admin import Administrator, NewKey
+from vestibule.authorization_server.issue import write_access_token
+from vestibule.model import AccessToken, ApiKey, RevocationKind, Secret, Tenant, TenantState
+from vestibule.model.authorization import Revocation
+
+OPERATOR = Administrator("operator", None, "test")
+
+
+async def make_key(door: Door, **wanted: Any) -> tuple[ApiKey, str]:
+    key, secret = await door.house.office.create(NewKey(**{"name": "ci", **wanted}), OPERATOR)
+    return key, secret.reveal()
+
+
+async def revoke_key(door: Door, key: ApiKey) -> None:
+    await door.house.office.revoke(key.key_id, OPERATOR)
+
+
+async def set_tenant(door: Door, tenant: str, state: TenantState) -> None:
+    now = door.clock()
+    store = door.house.store.tenants
+    await store.add(Tenant(tenant, TenantState.ACTIVE, now, now))
+    revocation = Revocation(RevocationKind.TENANT, tenant, now, now + timedelta(hours=1))
+    await store.change(tenant, state, now=now, revocation=revocation)
+
+
+def mint(door: Door, **changes: Any) -> str:
+    """An access token of this server's own, as `/token` would write it: for administration, unless said otherwise."""
+    now = int(door.clock().timestamp())
+    token = AccessToken(
+        **{
+            "token_id": f"minted-{now}",
+            "grant_id": "minted",
+            "issuer": door.url,
+            "identity_issuer": "https://id.example",
+            "subject": "ada",
+            "user": "work:ada",
+            "tenant": "default",
+            "client_id": "desk",
+            "scopes": ("vestibule.admin",),
+            "resource": f"{door.url}/admin",
+            "issued_at": now,
+            "expires_at": now + 600,
+            "roles": ("admins",),
+            **changes,
+        }
+    )
+    return write_access_token(token, door.house.plane.server)
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+__all__ = ["OPERATOR", "Secret", "make_key", "mint", "moment", "revoke_key", "set_tenant"]
