@@ -38,7 +38,7 @@ from vestibule.model.operation import Operation, Presented, Reading
 from vestibule.model.proof import Proof
 from vestibule.model.secret import Secret, TokenDigest, digest
 from vestibule.model.tenant import Tenant, TenantState
-from vestibule.model.upstream import Resource, StaticCredential, Timeouts, Upstream
+from vestibule.model.upstream import Resource, ScopePattern, StaticCredential, Timeouts, Upstream
 
 __all__ = [
     "DEFAULT_TENANT",
@@ -78,6 +78,7 @@ __all__ = [
     "Resource",
     "Revocation",
     "RevocationKind",
+    "ScopePattern",
     "Secret",
     "Session",
     "SignIn",

@@ -23,6 +23,14 @@ class Timeouts:
 
 
 @dataclass(frozen=True, slots=True)
+class ScopePattern:
+    """What everything needs whose name fits `pattern`, in which only `*` and `?` are special."""
+
+    pattern: str
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Upstream:
     """Where an MCP server is, who may reach it, and what we show it."""
 
@@ -31,6 +39,10 @@ class Upstream:
     access: Literal["required", "anonymous"] = "required"
     scopes: tuple[str, ...] = ()  # what every call needs
     optional_scopes: tuple[str, ...] = ()  # what may be asked for beside it
+    tool_scopes: tuple[ScopePattern, ...] = ()  # what some tools need as well; so the next two
+    prompt_scopes: tuple[ScopePattern, ...] = ()
+    resource_scopes: tuple[ScopePattern, ...] = ()  # by URI
+    tenants: tuple[str, ...] = ()  # the only ones whose people may use it; empty: all
     scope_texts: Mapping[str, str] = field(default_factory=dict)  # for the consent page
     credential: StaticCredential | None = None
     timeouts: Timeouts = Timeouts()

@@ -1,6 +1,6 @@
 """Scopes per upstream: a call needs all of them, and is told all that it lacks at once."""
 
-from vestibule.errors import InsufficientScope, MissingAuthorization
+from vestibule.errors import InsufficientScope, MissingAuthorization, Refusal
 from vestibule.model import Operation, Principal, Reading, Resource
 
 
@@ -23,3 +23,10 @@ class ScopePolicy:
                 action="Let your client ask for it: the person will be shown what is new.",
                 detail=f"{principal.user} has {' '.join(sorted(principal.scopes))!r}",
             )
+
+    def may_list(self, principal: Principal | None, resource: Resource, operation: Operation, now: float) -> bool:
+        try:
+            self.check(principal, resource, operation, now)
+        except Refusal:
+            return False
+        return True

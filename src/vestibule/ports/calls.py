@@ -120,9 +120,18 @@ class Permission(Protocol):
         """How much of a request to this resource `check` wants to know. The same for as long as the process runs."""
 
     def check(self, principal: Principal | None, resource: Resource, operation: Operation, now: float) -> None:
-        """Raises `InsufficientScope`, with every scope that the operation needs at once, or `PolicyDenied`.
+        """Raises `InsufficientScope`, with every scope that the operation needs at once, `PolicyDenied`,
+        `TenantDenied`, or `MissingAuthorization` where nobody's call is not allowed and somebody's might be.
 
         `principal`: None where anonymous access is allowed. `now`: seconds since the epoch.
+        """
+
+    def may_list(self, principal: Principal | None, resource: Resource, operation: Operation, now: float) -> bool:
+        """Whether a listing shows the tool, prompt or resource that `operation` would use.
+
+        `operation`: the call in question, such as `Operation("tools/call", name)`; its arguments are not looked at. A
+        rule that hangs on arguments is left open: what some arguments could allow is shown. So whatever `check` lets
+        pass is shown, and without such rules nothing else is.
         """
 
 
