@@ -175,7 +175,10 @@ REFUSED = [
     ),
     ("upstreams[0].transport", HTTPS_UPSTREAM % ", transport: stdio", "yet"),
     ("upstreams[0].access", HTTPS_UPSTREAM % ", access: api-key-only", "yet"),
-    ("upstreams[0].scopes.tools", HTTPS_UPSTREAM % ", scopes: {tools: {a: [b]}}", "yet"),
+    ("upstreams[0].scopes.tools.a_*[0]", HTTPS_UPSTREAM % ", scopes: {tools: {'a_*': ['b c']}}", "not one scope"),
+    ("upstreams[0].scopes.tools.a_*", HTTPS_UPSTREAM % ", scopes: {tools: {'a_*': [mcp]}}", "every call needs"),
+    ("upstreams[0].scopes.tools.a_*", HTTPS_UPSTREAM % ", scopes: {tools: {'a_*': []}}", "empty"),
+    ("upstreams[0].tenants", HTTPS_UPSTREAM % ", access: anonymous, tenants: [company]", "nobody knows whose"),
     ("upstreams[0].command", "upstreams: [{name: a, command: [python, server.py]}]\n", "yet"),
 ]
 

@@ -121,7 +121,7 @@ def only_trusted_needs_somebody(configuration: Configuration) -> Iterator[Fault]
 
 
 def scopes_of_clients_exist(configuration: Configuration) -> Iterator[Fault]:
-    offered = {scope for one in configuration.upstreams for scope in (*one.scopes.default, *one.scopes.optional)}
+    offered = {scope for one in configuration.upstreams for scope in one.scopes.offered}
     for index, client in enumerate(configuration.clients):
         for number, scope in enumerate(client.scopes):
             if scope not in offered:
@@ -129,7 +129,7 @@ def scopes_of_clients_exist(configuration: Configuration) -> Iterator[Fault]:
 
 
 def permissions_are_about_scopes_there_are(configuration: Configuration) -> Iterator[Fault]:
-    offered = {scope for one in configuration.upstreams for scope in (*one.scopes.default, *one.scopes.optional)}
+    offered = {scope for one in configuration.upstreams for scope in one.scopes.offered}
     for role, scopes in configuration.authorization.permissions.items():
         for number, scope in enumerate(scopes):
             if scope not in offered:

@@ -29,7 +29,6 @@ from vestibule.gateway import Gateway, GatewayLimits
 from vestibule.keys import KeyRing
 from vestibule.outbound import AddressGuard, GuardedFetcher, OutboundClient, resolve
 from vestibule.outbound.tls import client_context
-from vestibule.policy import ScopePolicy
 from vestibule.ports import Clock, Entropy
 from vestibule.protocol.discovery import PROTECTED_RESOURCE, well_known_url
 from vestibule.resource_server import DpopProofs, ResourceServer, RevocationWatch
@@ -40,6 +39,7 @@ from vestibule.web.cookies import Cookies
 from vestibule.web.pages import Pages
 from vestibule.web.pages.render import form_origin
 from vestibule.wiring.keyholder import Keyholder, make_key_ring
+from vestibule.wiring.policy import make_permission
 from vestibule.wiring.providers import make_providers, metadata_hosts, sign_in_origins
 from vestibule.wiring.settings import (
     hosts_of,
@@ -207,7 +207,7 @@ class House:
         gateway = Gateway(
             resources=resources,
             doorkeeper=doorkeeper,
-            permission=ScopePolicy(),
+            permission=make_permission(configuration, resources),
             credentials=StaticCredentials([resource.upstream for resource in resources]),
             authenticator=ring,
             hosts=hosts_of(configuration),
