@@ -163,7 +163,7 @@ REFUSED = [
         "nOAuth",
     ),
     ("tenants", f"{UPSTREAM}tenants: {{by: email-domain}}\n", "yet"),
-    ("policy", f"{UPSTREAM}policy: {{file: p.yaml}}\n", "yet"),
+    ("policy.file", f"{UPSTREAM}policy: {{file: p.yaml}}\n", "no such file"),
     ("limits", f"{UPSTREAM}limits: {{default: 100/minute}}\n", "yet"),
     ("shared", f"{UPSTREAM}shared: redis://localhost\n", "yet"),
     ("tls", f"{UPSTREAM}tls: {{cert: a, key: b}}\n", "yet"),

@@ -26,6 +26,7 @@ _FOREVER = datetime.max.replace(tzinfo=UTC)
 class ReadPolicy:
     policy: Policy
     examples: tuple[PolicyExample, ...]
+    lines: Mapping[str, int]  # by key: rules[0].upstreams
 
 
 def read_policy_file(path: Path) -> ReadPolicy:
@@ -36,7 +37,8 @@ def read_policy_file(path: Path) -> ReadPolicy:
     if faults:
         raise ConfigurationError(tuple(faults))
     policy = Policy(default=read.default, rules=tuple(map(_rule, read.rules)))
-    return ReadPolicy(policy, tuple(_example(one, index) for index, one in enumerate(read.examples)))
+    examples = tuple(_example(one, index) for index, one in enumerate(read.examples))
+    return ReadPolicy(policy, examples, document.lines)
 
 
 def read_examples_file(path: Path) -> tuple[Path, tuple[PolicyExample, ...]]:

@@ -67,5 +67,7 @@ def _faults_of_rules(path: Path, configuration: Configuration) -> Iterator[Fault
     for index, rule in enumerate(read.policy.rules):
         for number, pattern in enumerate(rule.upstreams):
             if not any(compile_pattern(pattern).match(name) for name in names):
+                line = read.lines[f"rules[{index}].upstreams"]
                 key = f"rules[{index}].upstreams[{number}]"
-                yield Fault(key, "no upstream fits it", f"the upstreams are {', '.join(names)}", path.name)
+                fix = f"the upstreams are {', '.join(names)}"
+                yield Fault(key, "no upstream fits it", fix, f"{path.name}:{line}")

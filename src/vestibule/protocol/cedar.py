@@ -176,7 +176,9 @@ def cedar_value(value: Any) -> Any:
     match value:
         case bool() | str():
             return value
-        case int() | float() if value == value // 1 and -(2**63) <= value < 2**63:
+        case int():
+            return value  # one that is too large makes the whole request none that Cedar takes
+        case float() if value.is_integer():
             return int(value)
         case list():
             return [cedar_value(item) for item in value]
