@@ -4,7 +4,7 @@ PYTHON ?= python3
 UV ?= $(shell command -v uv 2>/dev/null || echo .cache/uv/bin/uv)
 RUN = $(UV) run --frozen
 
-.PHONY: demo test lint types imports unit torture-as bench bench-as clean help
+.PHONY: demo test lint types imports unit torture-as bench bench-as bench-policy clean help
 
 help:
 	@echo "make demo        an MCP server behind sign-in, on this computer (PORT=8080)"
@@ -12,6 +12,7 @@ help:
 	@echo "make torture-as  sign-ins, refreshes, revocations, crashes and rotations against a model, for long"
 	@echo "make bench       how fast the gateway is, beside nginx (needs nginx and wrk)"
 	@echo "make bench-as    sign-ins and refreshes per second, beside npm oidc-provider"
+	@echo "make bench-policy  what a decision about a call costs, in CEL and in Cedar"
 
 PORT ?= 8080
 demo: $(UV)
@@ -41,6 +42,9 @@ bench: $(UV)
 
 bench-as: $(UV)
 	$(RUN) python -m bench.authorization_server
+
+bench-policy: $(UV)
+	$(RUN) python -m bench.policy
 
 # uv, when the machine has none: from PyPI, in a folder of its own.
 .cache/uv/bin/uv:

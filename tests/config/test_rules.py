@@ -163,7 +163,7 @@ REFUSED = [
         "nOAuth",
     ),
     ("tenants", f"{UPSTREAM}tenants: {{by: email-domain}}\n", "yet"),
-    ("policy", f"{UPSTREAM}policy: {{file: p.yaml}}\n", "yet"),
+    ("policy.file", f"{UPSTREAM}policy: {{file: p.yaml}}\n", "no such file"),
     ("limits", f"{UPSTREAM}limits: {{default: 100/minute}}\n", "yet"),
     ("shared", f"{UPSTREAM}shared: redis://localhost\n", "yet"),
     ("tls", f"{UPSTREAM}tls: {{cert: a, key: b}}\n", "yet"),
@@ -174,7 +174,10 @@ REFUSED = [
         for kind in ("on-behalf-of", "token-exchange", "vault")
     ),
     ("upstreams[0].transport", HTTPS_UPSTREAM % ", transport: stdio", "yet"),
-    ("upstreams[0].scopes.tools", HTTPS_UPSTREAM % ", scopes: {tools: {a: [b]}}", "yet"),
+    ("upstreams[0].scopes.tools.a_*[0]", HTTPS_UPSTREAM % ", scopes: {tools: {'a_*': ['b c']}}", "not one scope"),
+    ("upstreams[0].scopes.tools.a_*", HTTPS_UPSTREAM % ", scopes: {tools: {'a_*': [mcp]}}", "every call needs"),
+    ("upstreams[0].scopes.tools.a_*", HTTPS_UPSTREAM % ", scopes: {tools: {'a_*': []}}", "empty"),
+    ("upstreams[0].tenants", HTTPS_UPSTREAM % ", access: anonymous, tenants: [company]", "nobody knows whose"),
     ("upstreams[0].command", "upstreams: [{name: a, command: [python, server.py]}]\n", "yet"),
 ]
 

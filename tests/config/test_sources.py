@@ -161,7 +161,7 @@ policy: {{file: policy.yaml}}
         "upstreams[1].url",
         "tokens.refresh_grace",
         "replicas",
-        "policy",
+        "policy.file",
         "VESTIBULE_STORE",
     }
     lines = [int(fault.source.rpartition(":")[2]) for fault in caught.value.faults if ".yaml:" in fault.source]

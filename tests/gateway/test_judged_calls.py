@@ -114,7 +114,7 @@ EVIL = {
     "two params": b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"read_note"},'
     b'"params":{"name":"delete_note"}}',
     "two names": b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"read_note","name":"delete_note"}}',
-    "another case": b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"read_note","Name":"delete_note"}}',
+    "another case": b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"read_one","NAME":"delete_note"}}',
     "a long s": '{"jsonrpc":"2.0","id":1,"method":"tools/call","param\u017f":{"name":"delete_note"}}'.encode(),
     "two messages": b'{"jsonrpc":"2.0","id":1,"method":"ping"}{"jsonrpc":"2.0","id":2,"method":"tools/call"}',
     "lines": b'{"jsonrpc":"2.0","id":1,"method":"ping"}\n{"jsonrpc":"2.0","id":2,"method":"tools/call"}',
@@ -129,7 +129,7 @@ EVIL = {
     "a trailing comma": b'{"jsonrpc":"2.0","id":1,"method":"ping",}',
     "a name that is none": b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":["delete_note"]}}',
     "params by position": b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":["delete_note"]}',
-    "a request and an answer": b'{"jsonrpc":"2.0","id":1,"result":{},"method":"tools/call","params":{"name":"read_note"}}',
+    "a request and an answer": b'{"jsonrpc":"2.0","id":1,"result":{},"method":"tools/call","params":{"name":"x"}}',
     "nothing": b"",
 }
 
@@ -147,7 +147,7 @@ async def test_a_body_with_two_readings_has_none(
 @vector("PROXY-025")
 @pytest.mark.parametrize(
     "headers",
-    [{"Content-Encoding": "gzip"}, {"Content-Type": "application/json; charset=utf-16le"}, {"Content-Type": "text/xml"}],
+    [{"Content-Encoding": "gzip"}, {"Content-Type": "application/json; charset=utf-16"}, {"Content-Type": "text/xml"}],
     ids=str,
 )
 async def test_an_encoding_that_the_upstream_would_undo(

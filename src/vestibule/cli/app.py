@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from vestibule.cli import access, apikey, check, config_schema, demo, key, serve, server
+from vestibule.cli import access, apikey, check, config_schema, demo, key, policy, serve, server
 
 app = typer.Typer(
     name="vestibule",
@@ -45,6 +45,7 @@ app.command("check")(check.check)
 app.add_typer(config_schema.app, name="config")
 app.add_typer(server.app, name="server")
 app.add_typer(key.app, name="key")
+app.add_typer(policy.app, name="policy")
 app.add_typer(access.clients, name="client")
 app.add_typer(access.grants, name="grant")
 app.add_typer(access.users, name="user")

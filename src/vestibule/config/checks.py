@@ -33,6 +33,11 @@ from vestibule.config.client_rules import (
     scopes_of_clients_exist,
 )
 from vestibule.config.models import Configuration, StaticCredentialConfig
+from vestibule.config.policy_rules import (
+    policy_is_sound,
+    scopes_of_patterns_say_something,
+    tenants_need_a_sign_in,
+)
 from vestibule.config.provider_rules import (
     asks_for_openid,
     assertions_fit_their_kind,
@@ -167,23 +172,24 @@ def anonymous_access_only_on_loopback(configuration: Configuration) -> Iterator[
 
 
 def scopes_are_scopes(configuration: Configuration) -> Iterator[Fault]:
-    lists = (
-        [
-            (f"upstreams[{index}].scopes.default", upstream.scopes.default)
-            for index, upstream in enumerate(configuration.upstreams)
-        ]
-        + [
-            (f"upstreams[{index}].scopes.optional", upstream.scopes.optional)
-            for index, upstream in enumerate(configuration.upstreams)
-        ]
-        + [(f"{where}.scopes", provider.scopes) for where, provider in services(configuration)]
-    )
-    for key, scopes in lists:
+    for key, scopes in _lists_of_scopes(configuration):
         for number, scope in enumerate(scopes):
             if not _is_scope(scope):
                 yield Fault(
                     f"{key}[{number}]", "it is not one scope (RFC 6749 §3.3)", "no spaces, quotes or backslashes"
                 )
+
+
+def _lists_of_scopes(configuration: Configuration) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for index, upstream in enumerate(configuration.upstreams):
+        where, scopes = f"upstreams[{index}].scopes", upstream.scopes
+        yield f"{where}.default", scopes.default
+        yield f"{where}.optional", scopes.optional
+        for kind in ("tools", "prompts", "resources"):
+            for pattern, needed in getattr(scopes, kind).items():
+                yield f"{where}.{kind}.{pattern}", needed
+    for where, provider in services(configuration):
+        yield f"{where}.scopes", provider.scopes
 
 
 def _is_scope(scope: str) -> bool:
@@ -277,6 +283,9 @@ RULES: tuple[Rule, ...] = (
     permissions_are_about_scopes_there_are,
     scopes_of_clients_exist,
     scopes_are_scopes,
+    scopes_of_patterns_say_something,
+    tenants_need_a_sign_in,
+    policy_is_sound,
     asks_for_openid,
     client_shows_itself_in_one_way,
     keys_can_sign,

@@ -122,7 +122,7 @@ def only_trusted_needs_somebody(configuration: Configuration) -> Iterator[Fault]
 
 
 def scopes_of_clients_exist(configuration: Configuration) -> Iterator[Fault]:
-    offered = {scope for one in configuration.upstreams for scope in (*one.scopes.default, *one.scopes.optional)}
+    offered = {scope for one in configuration.upstreams for scope in one.scopes.offered}
     if configuration.admin.enabled:
         offered.add(ADMIN)
     for index, client in enumerate(configuration.clients):
@@ -132,7 +132,7 @@ def scopes_of_clients_exist(configuration: Configuration) -> Iterator[Fault]:
 
 
 def permissions_are_about_scopes_there_are(configuration: Configuration) -> Iterator[Fault]:
-    offered = {scope for one in configuration.upstreams for scope in (*one.scopes.default, *one.scopes.optional)}
+    offered = {scope for one in configuration.upstreams for scope in one.scopes.offered}
     for role, scopes in configuration.authorization.permissions.items():
         for number, scope in enumerate(scopes):
             if scope not in offered:

@@ -47,20 +47,21 @@ _WORDS: Mapping[str, tuple[str, str]] = {
 }
 
 
-def faults_of(error: ValidationError, document: Any) -> Iterator[Fault]:
+def faults_of(error: ValidationError, document: Any, root: type[BaseModel] = Configuration) -> Iterator[Fault]:
+    """`root`: the model of the whole document."""
     for details in error.errors(include_url=False, include_input=False):
-        yield _fault(details, place_of(document, details["loc"]))
+        yield _fault(details, place_of(document, details["loc"]), root)
 
 
-def _fault(details: ErrorDetails, path: KeyPath) -> Fault:
+def _fault(details: ErrorDetails, path: KeyPath, root: type[BaseModel]) -> Fault:
     key, context = dotted(path), details.get("ctx", {})
     match details["type"]:
         case str() as kind if kind == WRONG:
             return Fault(key, context["reason"], context["fix"])
         case "extra_forbidden":
-            return Fault(key, "this key is not known", _did_you_mean(path))
+            return Fault(key, "this key is not known", _did_you_mean(path, root))
         case "missing":
-            return Fault(key, "this key is missing", f"add it{_for_example(path)}")
+            return Fault(key, "this key is missing", f"add it{_for_example(path, root)}")
         case "union_tag_not_found":
             return Fault(f"{key}.kind", "this key is missing", "say which kind it is")
         case "union_tag_invalid":
@@ -70,58 +71,58 @@ def _fault(details: ErrorDetails, path: KeyPath) -> Fault:
         case "string_pattern_mismatch" if path[-1] == "name":
             return Fault(key, "it is not a name", "use a to z, 0 to 9 and hyphens within, at most 40 characters")
         case "string_pattern_mismatch":
-            return Fault(key, "it has characters that do not belong there", f"correct it{_for_example(path)}")
+            return Fault(key, "it has characters that do not belong there", f"correct it{_for_example(path, root)}")
         case "greater_than_equal" | "less_than_equal" | "greater_than" | "less_than":
             limit = context.get("ge", context.get("le", context.get("gt", context.get("lt"))))
             smaller = details["type"].startswith("greater")
             return Fault(key, "it is too small" if smaller else "it is too large", f"the limit is {limit}")
         case str() as kind if kind in _WORDS:
             reason, fix = _WORDS[kind]
-            return Fault(key, reason, f"{fix}{_for_example(path)}")
-    return Fault(key, "it cannot be read", f"see docs/configuration.md{_for_example(path)}")
+            return Fault(key, reason, f"{fix}{_for_example(path, root)}")
+    return Fault(key, "it cannot be read", f"see docs/configuration.md{_for_example(path, root)}")
 
 
 def _choices(expected: Any) -> str:
     return str(expected).replace("'", "")
 
 
-def _for_example(path: KeyPath) -> str:
-    found = field_at(path)
+def _for_example(path: KeyPath, root: type[BaseModel]) -> str:
+    found = field_at(path, root)
     if found is None or not found.examples or not isinstance(found.examples[0], str | int):
         return ""
     return f", for example {path[-1]}: {found.examples[0]}"
 
 
-def _did_you_mean(path: KeyPath) -> str:
+def _did_you_mean(path: KeyPath, root: type[BaseModel]) -> str:
     import difflib  # only where something is wrong
 
     name = str(path[-1])
-    here = _keys_beside(path)
+    here = _keys_beside(path, root)
     close = difflib.get_close_matches(name.lower().replace("-", "_"), here, n=1, cutoff=0.7)
     if close:
         return f"did you mean {close[0]}?"
-    if len(path) == 1 and name.lower() in _OTHER_NAMES:
+    if root is Configuration and len(path) == 1 and name.lower() in _OTHER_NAMES:
         return f"did you mean {_OTHER_NAMES[name.lower()]}?"
     return f"remove it; the keys there are {', '.join(here)}" if here else "remove it"
 
 
-def _keys_beside(path: KeyPath) -> list[str]:
+def _keys_beside(path: KeyPath, root: type[BaseModel]) -> list[str]:
     names: set[str] = set()
-    for model in models_at(path[:-1]):
+    for model in models_at(path[:-1], root):
         names.update(field.alias or name for name, field in model.model_fields.items())
     return sorted(names)
 
 
-def field_at(path: KeyPath) -> FieldInfo | None:
+def field_at(path: KeyPath, root: type[BaseModel] = Configuration) -> FieldInfo | None:
     if not path or not isinstance(path[-1], str):
         return None
-    fields = (named for model in models_at(path[:-1]) for named in model.model_fields.items())
+    fields = (named for model in models_at(path[:-1], root) for named in model.model_fields.items())
     return next((field for name, field in fields if (field.alias or name) == path[-1]), None)
 
 
-def models_at(path: KeyPath) -> list[type[BaseModel]]:
+def models_at(path: KeyPath, root: type[BaseModel] = Configuration) -> list[type[BaseModel]]:
     """The models whose keys may stand at `path`: several where there are several kinds."""
-    models: list[type[BaseModel]] = [Configuration]
+    models: list[type[BaseModel]] = [root]
     for part in path:
         if isinstance(part, str):
             annotations = [model.model_fields[part].annotation for model in models if part in model.model_fields]

@@ -1,6 +1,6 @@
 """Keys and values that are promised (interface.md) and come with later versions.
 
-None of them is taken in silence: an operator who writes `policy:` must not believe that there is one.
+None of them is taken in silence: an operator who writes `limits:` must not believe that there are some.
 """
 
 import re
@@ -16,14 +16,12 @@ _TLS = "let a reverse proxy serve https; name its address in public_url and its 
 LATER_KEYS: Mapping[str, tuple[str, str]] = {
     "resource_server": ("accept the tokens of other issuers", _REMOVE),
     "tenants": ("keep tenants apart", "remove it; run one server for each organisation"),
-    "policy": ("have policies", "remove it; scopes.default says what every call needs"),
     "limits": ("limit rates", "remove it; limit them in your reverse proxy"),
     "tls": ("serve TLS itself", _TLS),
     "metrics": ("have metrics", _REMOVE),
     "server": ("run several workers in one process group", "remove it; http.graceful_timeout and replicas are keys"),
     "upstreams[].command": ("start stdio servers", "give the server's url; many can serve HTTP themselves"),
     "upstreams[].instances": ("start stdio servers", _REMOVE),
-    "upstreams[].scopes.tools": ("have scopes for single tools", "remove it; scopes.default is what every call needs"),
     "upstreams[].credential.headers": ("inject several headers", "use header and value for the one that matters"),
     "upstreams[].resource": ("rename resources", _REMOVE),
     "identity_providers[].users": ("have a list of people for the development sign-in", _REMOVE),

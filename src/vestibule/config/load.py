@@ -141,6 +141,8 @@ def _not_about(faults: Iterable[Fault], more: Iterable[Fault]) -> list[Fault]:
 
 def _with_source(fault: Fault, sources: Mapping[str, str]) -> Fault:
     """The file and line, or the variable, that the key (or what it stands in) comes from."""
+    if fault.source:  # of another file
+        return fault
     key = fault.key
     while key:
         if key in sources:

@@ -27,6 +27,7 @@ from vestibule.config.authorization import (
     RegistrationConfig,
     TokensConfig,
 )
+from vestibule.config.policy import PolicyConfig
 from vestibule.config.providers import IdentityProviderConfig
 from vestibule.config.sections import HttpConfig, KeysConfig, LoggingConfig, Model, OutboundConfig
 from vestibule.config.values import Duration, Name, SecretValue, StoreAddress
@@ -41,11 +42,31 @@ class ScopesConfig(Model):
     optional: tuple[str, ...] = Field(
         (), description="What may be asked for beside it (step-up).", examples=[["tickets.admin"]]
     )
+    tools: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="What a tool needs beside the default: scopes by patterns of names, with * and ? only. A tool that "
+        "fits several needs the scopes of all. They may be asked for without standing under optional.",
+        examples=[{"create_*": ["tickets.write"]}],
+    )
+    prompts: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="The same for prompts.", examples=[{"report_*": ["tickets.report"]}]
+    )
+    resources: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="The same for resources, by their URIs.",
+        examples=[{"tickets://closed/*": ["tickets.archive"]}],
+    )
     texts: dict[str, str] = Field(
         default_factory=dict,
         description="What a scope means, in words for the consent page.",
         examples=[{"tickets.read": "Read your tickets"}],
     )
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """All that may be asked for: the default ones first."""
+        patterns = (*self.tools.values(), *self.prompts.values(), *self.resources.values())
+        return tuple(dict.fromkeys((*self.default, *self.optional, *(scope for one in patterns for scope in one))))
 
 
 class NoCredential(Model):
@@ -99,6 +120,9 @@ class UpstreamConfig(Model):
         examples=["required"],
     )
     scopes: ScopesConfig = Field(ScopesConfig(), description="Its scopes.", examples=[{"default": ["tickets.read"]}])
+    tenants: tuple[Name, ...] = Field(
+        (), description="The only tenants whose people may use it; all, when left out.", examples=[["company"]]
+    )
     credential: CredentialConfig = Field(
         NoCredential(),
         description="What the upstream is shown. Never the client's token.",
@@ -162,6 +186,11 @@ class Configuration(Model):
         (),
         description="Whose assertions are taken as grants: enterprises' identity providers, workloads' platforms.",
         examples=[[{"issuer": "https://login.example.com", "kind": "enterprise", "provider": "work"}]],
+    )
+    policy: PolicyConfig | None = Field(
+        None,
+        description="Rules about who may do what, beside the scopes. See docs/policy.md.",
+        examples=[{"file": "policy.yaml"}],
     )
     origins: tuple[Origin, ...] = Field(
         (),

@@ -35,6 +35,7 @@ from vestibule.model.identity import (
     TenantId,
 )
 from vestibule.model.operation import Operation, Presented, Reading
+from vestibule.model.policy import Effect, Policy, PolicyExample, Rule
 from vestibule.model.proof import Proof
 from vestibule.model.secret import Secret, TokenDigest, digest
 from vestibule.model.tenant import Tenant, TenantState
@@ -59,6 +60,7 @@ __all__ = [
     "ConsentKey",
     "DeviceRequest",
     "DeviceState",
+    "Effect",
     "Era",
     "Grant",
     "GrantId",
@@ -66,6 +68,8 @@ __all__ = [
     "KeptTokens",
     "Operation",
     "Outcome",
+    "Policy",
+    "PolicyExample",
     "Presented",
     "Principal",
     "Proof",
@@ -78,6 +82,7 @@ __all__ = [
     "Resource",
     "Revocation",
     "RevocationKind",
+    "Rule",
     "ScopePattern",
     "Secret",
     "Session",

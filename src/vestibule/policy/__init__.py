@@ -1,5 +1,10 @@
-"""Who may do what. For now: the scopes that every call to an upstream needs."""
+"""Who may do what: scopes per upstream and tool, tenants, and rules in CEL or Cedar.
 
-from vestibule.policy.scopes import ScopePolicy
+`access` is the one decision, `rules` are those in CEL, `cedar` those in Cedar; `examples` asks either what it says.
+"""
 
-__all__ = ["ScopePolicy"]
+from vestibule.policy.access import AccessPolicy
+from vestibule.policy.question import Engine
+from vestibule.policy.rules import CelRules, compile_rule
+
+__all__ = ["AccessPolicy", "CelRules", "Engine", "compile_rule"]

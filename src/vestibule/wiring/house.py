@@ -31,7 +31,6 @@ from vestibule.keys import KeyRing
 from vestibule.model import Resource
 from vestibule.outbound import AddressGuard, GuardedFetcher, OutboundClient, resolve
 from vestibule.outbound.tls import client_context
-from vestibule.policy import ScopePolicy
 from vestibule.ports import Clock, Entropy
 from vestibule.protocol.discovery import PROTECTED_RESOURCE, well_known_url
 from vestibule.resource_server import ApiKeys, DpopProofs, ResourceServer, RevocationWatch
@@ -44,6 +43,7 @@ from vestibule.web.pages.render import form_origin
 from vestibule.wiring.administration import make_administration, make_office
 from vestibule.wiring.api_keys import make_api_keys
 from vestibule.wiring.keyholder import Keyholder, make_key_ring
+from vestibule.wiring.policy import make_permission
 from vestibule.wiring.providers import make_providers, metadata_hosts, sign_in_origins
 from vestibule.wiring.settings import (
     hosts_of,
@@ -221,7 +221,7 @@ class House:
         gateway = Gateway(
             resources=resources,
             doorkeeper=doorkeeper,
-            judge=Judge(ScopePolicy(), lambda: clock().timestamp()),
+            judge=Judge(make_permission(configuration, resources), lambda: clock().timestamp()),
             credentials=StaticCredentials([resource.upstream for resource in resources]),
             authenticator=ring,
             hosts=hosts_of(configuration),

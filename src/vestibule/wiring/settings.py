@@ -1,5 +1,6 @@
 """The operator's file as the values that the parts take."""
 
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from vestibule.authorization_server.assertion_issuers import AssertionIssuer, Workload
@@ -9,7 +10,16 @@ from vestibule.authorization_server.server import RegistrationLimits, Settings
 from vestibule.config import Configuration
 from vestibule.config.authorization import AssertionIssuerConfig, ClientConfig, ClientLifetimesConfig
 from vestibule.config.models import StaticCredentialConfig, UpstreamConfig
-from vestibule.model import AuthMethod, Client, ClientOrigin, Resource, StaticCredential, Timeouts, Upstream
+from vestibule.model import (
+    AuthMethod,
+    Client,
+    ClientOrigin,
+    Resource,
+    ScopePattern,
+    StaticCredential,
+    Timeouts,
+    Upstream,
+)
 from vestibule.protocol.registration import CLIENT_CREDENTIALS, DEVICE_CODE, JWT_BEARER, TOKEN_EXCHANGE
 from vestibule.wiring.administration import issued_for, permissions_of
 
@@ -44,13 +54,21 @@ def _upstream(one: UpstreamConfig) -> Upstream:
         url=one.url,
         access=one.access,
         scopes=one.scopes.default,
-        optional_scopes=tuple(scope for scope in one.scopes.optional if scope not in one.scopes.default),
+        optional_scopes=tuple(scope for scope in one.scopes.offered if scope not in one.scopes.default),
+        tool_scopes=_patterns(one.scopes.tools),
+        prompt_scopes=_patterns(one.scopes.prompts),
+        resource_scopes=_patterns(one.scopes.resources),
+        tenants=one.tenants,
         scope_texts=one.scopes.texts,
         credential=credential,
         timeouts=Timeouts(one.timeouts.connect, one.timeouts.first_byte, one.timeouts.idle_stream),
         title=one.title,
         hide_denied=one.hide_denied,
     )
+
+
+def _patterns(given: Mapping[str, tuple[str, ...]]) -> tuple[ScopePattern, ...]:
+    return tuple(ScopePattern(pattern, scopes) for pattern, scopes in given.items())
 
 
 def make_settings(configuration: Configuration, resources: tuple[Resource, ...]) -> Settings:
