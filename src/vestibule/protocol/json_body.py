@@ -35,7 +35,8 @@ def _read(body: bytes, max_depth: int) -> Any:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise UnreadableJson("It is not UTF-8.") from error
-    if _depth(text) > max_depth:
+    # What cannot be too deep is not counted one character after the other: most tokens and documents.
+    if text.count("{") + text.count("[") > max_depth and _depth(text) > max_depth:
         raise UnreadableJson(f"It is nested deeper than {max_depth} levels.")
     try:
         return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
