@@ -1,6 +1,7 @@
 """Reading an issuer's metadata (OpenID Connect Discovery §4.3, RFC 8414 §3.2), and where it stands."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -35,7 +36,7 @@ def read_metadata(body: bytes, *, issuer: str) -> IssuerMetadata:
     for name in ("authorization_endpoint", "token_endpoint"):
         if not getattr(metadata, name):
             raise MetadataError(f"{name} is missing")
-    return metadata
+    return metadata if metadata.signing_algorithms else replace(metadata, signing_algorithms=("RS256",))
 
 
 def read_key_metadata(body: bytes, *, issuer: str) -> IssuerMetadata:
@@ -59,7 +60,7 @@ def _read(body: bytes, issuer: str) -> tuple[IssuerMetadata, dict[str, Any]]:
         userinfo_endpoint=_optional(document, "userinfo_endpoint", issuer),
         revocation_endpoint=_optional(document, "revocation_endpoint", issuer),
         introspection_endpoint=_optional(document, "introspection_endpoint", issuer),
-        signing_algorithms=_strings(document, "id_token_signing_alg_values_supported") or ("RS256",),
+        signing_algorithms=_strings(document, "id_token_signing_alg_values_supported"),
         auth_methods=_strings(document, "token_endpoint_auth_methods_supported") or ("client_secret_basic",),
         assertion_algorithms=_strings(document, "token_endpoint_auth_signing_alg_values_supported"),
         sends_iss=document.get("authorization_response_iss_parameter_supported") is True,

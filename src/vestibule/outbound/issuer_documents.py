@@ -150,10 +150,12 @@ class HttpIssuerDocuments:
         return await self._metadata.get()
 
     async def verified(self, token: str, *, algorithms: Collection[str] = ()) -> "Verified":
-        from vestibule.protocol.jwt import UnknownKey  # brings the JOSE library: 3 MB
+        from vestibule.protocol.jwt import ASYMMETRIC_ALGORITHMS, UnknownKey  # brings the JOSE library: 3 MB
 
         keys = await self._keys.get()
-        algorithms = algorithms or (await self.metadata()).signing_algorithms
+        if not algorithms and not self._jwks_uri:
+            algorithms = (await self.metadata()).signing_algorithms
+        algorithms = algorithms or tuple(ASYMMETRIC_ALGORITHMS)  # and each key is for its own only
         try:
             return keys.verify(token, algorithms=algorithms)
         except UnknownKey:

@@ -1,10 +1,11 @@
 """Where the documents and keys of issuers come from, for all who verify: sign-ins, assertions, foreign tokens."""
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 
 from vestibule.authorization_server.assertion_issuers import AssertionIssuer, AssertionIssuers
 from vestibule.oauth_client.discovery import metadata_url, read_key_metadata
-from vestibule.outbound.issuer_documents import HttpIssuerDocuments
+from vestibule.outbound.issuer_documents import KEEP, HttpIssuerDocuments
 from vestibule.ports import Clock, HttpClient, IssuerMetadata
 
 
@@ -22,6 +23,7 @@ def entra_documents(
     http: HttpClient,
     clock: Clock,
     read: Callable[..., IssuerMetadata] = read_key_metadata,
+    ttl: timedelta = KEEP,
     log: Callable[..., None] | None = None,
 ) -> HttpIssuerDocuments:
     """Of one tenant; or of all, whose document has a template in place of the tenant."""
@@ -29,7 +31,7 @@ def entra_documents(
 
     url = metadata_url(issuer_of(authority, tenants[0] if len(tenants) == 1 else "organizations"))
     issuer = entra_issuer(authority, tenants)
-    return HttpIssuerDocuments(issuer, http=http, clock=clock, urls=(url,), read=read, log=log)
+    return HttpIssuerDocuments(issuer, http=http, clock=clock, urls=(url,), ttl=ttl, read=read, log=log)
 
 
 def make_assertion_directory(issuers: Sequence[AssertionIssuer], http: HttpClient, clock: Clock) -> AssertionIssuers:
