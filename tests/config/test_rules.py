@@ -139,7 +139,7 @@ REFUSED = [
     ("resource_server.algorithms", f"{UPSTREAM}resource_server: {{algorithms: []}}\n", "any signature"),
     ("resource_server.algorithms", f"{UPSTREAM}resource_server: {{algorithms: [RS256, HS256]}}\n", "shared secret"),
     ("resource_server.algorithms", f"{UPSTREAM}resource_server: {{algorithms: [None]}}\n", "no signature"),
-    ("resource_server", f"{UPSTREAM}resource_server: {{identifiers: ['api://x']}}\n", "yet"),
+    ("resource_server.issuers", f"{UPSTREAM}resource_server: {{identifiers: ['api://x']}}\n", "no issuer is named"),
     (
         "tenants.domains.corp.example",
         f"{UPSTREAM}tenants: {{domains: {{corp.example: a, corp.example: b}}}}\n",
