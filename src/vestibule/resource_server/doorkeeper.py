@@ -22,16 +22,16 @@ from vestibule.errors import (
     InvalidProof,
     InvalidToken,
     MissingAuthorization,
-    PolicyDenied,
     SeveralCredentials,
     StoreUnavailable,
     TokenRevoked,
     UseDpopNonce,
 )
-from vestibule.model import AccessToken, BlockKind, Presented, Principal, Resource
+from vestibule.model import AccessToken, Presented, Principal, Resource
 from vestibule.ports import BlockStore, ProofChecker, Sealer, SigningKeys, TokenVerifier
 from vestibule.protocol.access_token import PREFIX, is_signed
 from vestibule.protocol.bearer import parse_authorization
+from vestibule.resource_server.blocked import BlockedPeople
 from vestibule.resource_server.brake import Brake
 from vestibule.resource_server.own_tokens import OwnTokens, principal_of
 from vestibule.resource_server.revocations import RevocationWatch, Unwelcome
@@ -83,7 +83,10 @@ class ResourceServer:
         self._revocations = revocations
         self._api_keys = api_keys
         self._foreign = foreign if mode != "local" else None
-        self._blocks = blocks
+        self._blocked = BlockedPeople(blocks) if blocks is not None else None
+        if self._blocked is not None:
+            blocked = self._blocked
+            revocations.add_listener(lambda _: blocked.forget())
         self._takes_own = mode != "cloud"
         self._verified = VerifiedTokens(cache_size)
         self._flights: dict[bytes, asyncio.Task[Principal]] = {}
@@ -221,11 +224,8 @@ class ResourceServer:
 
     async def _check_welcome(self, principal: Principal) -> None:
         """Somebody who was blocked here does not come in with the token of somebody else either."""
-        blocks = self._blocks if principal.shown == "foreign-token" else None
-        if blocks is not None and await blocks.find(BlockKind.USER, principal.tenant, principal.user) is not None:
-            raise PolicyDenied(
-                "This person may not use this server any more.", action="Ask the operator.", detail=principal.user
-            )
+        if principal.shown == "foreign-token" and self._blocked is not None:
+            await self._blocked.check(principal)
         self._check_not_revoked(principal)
 
     def _good_for(self, shown: _Shown, principal: Principal) -> float:

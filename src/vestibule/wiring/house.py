@@ -305,7 +305,9 @@ class House:
                 Running(
                     public_url=self.configuration.public_url,
                     mcp_urls=tuple(one.identifier for one in self.plane.server.settings.resources),
-                    signs_in_with=tuple(provider.title for provider in self.plane.server.providers.values()),
+                    signs_in_with=tuple(provider.title for provider in self.plane.server.providers.values())
+                    if self.configuration.signs_people_in
+                    else self.plane.authorization_servers,
                 )
             )
 
