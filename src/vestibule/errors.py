@@ -11,6 +11,7 @@ Nothing here knows HTTP frameworks; `status` is the number that the one renderer
     │   └── InvalidRequest, InvalidClient, InvalidGrant, …
     ├── PageError                  a person is looking at a browser; nothing may be redirected
     ├── Refusal                    the resource server or the gateway says no, in the form of docs/errors.md
+    │   ├── SeveralCredentials                                      400
     │   ├── MissingAuthorization, InvalidToken, TokenExpired, …     401
     │   ├── InsufficientScope, OriginDenied, PolicyDenied           403
     │   └── UpstreamUnavailable, UpstreamTimeout, …                 502, 504
@@ -270,6 +271,13 @@ class HeaderMismatch(BadRequest):
     rpc_code = -32020
 
 
+class SeveralCredentials(BadRequest):
+    """RFC 6750 §2: a request shows itself in one way. Which of two counts would be read by nobody alike."""
+
+    code = "SEVERAL_CREDENTIALS"
+    bearer_error = "invalid_request"
+
+
 class NotFound(Refusal):
     code = "NOT_FOUND"
     status = 404
@@ -423,6 +431,12 @@ class StoreUnavailable(Unavailable):
 
 class IdentityProviderUnavailable(Unavailable):
     code = "IDENTITY_PROVIDER_UNAVAILABLE"
+
+
+class JwksFetchError(Unavailable):
+    """The keys of a token's issuer cannot be read, so nobody can say whether the token is good."""
+
+    code = "JWKS_FETCH_ERROR"
 
 
 class ProviderSignInNeeded(Refusal):

@@ -29,6 +29,7 @@ from vestibule.config.authorization import (
 )
 from vestibule.config.policy import PolicyConfig
 from vestibule.config.providers import IdentityProviderConfig
+from vestibule.config.resource_server import ResourceServerConfig
 from vestibule.config.sections import HttpConfig, KeysConfig, LoggingConfig, Model, OutboundConfig
 from vestibule.config.values import Duration, Name, SecretValue, StoreAddress
 
@@ -182,6 +183,11 @@ class Configuration(Model):
     admin: AdminConfig = Field(
         AdminConfig(), description="The admin API.", examples=[{"enabled": True, "roles": ["admins"]}]
     )
+    resource_server: ResourceServerConfig = Field(
+        ResourceServerConfig(),
+        description="Whose access tokens are accepted: our own, those of other issuers, or both.",
+        examples=[{"issuers": ["https://login.example.com"]}],
+    )
     assertion_issuers: tuple[AssertionIssuerConfig, ...] = Field(
         (),
         description="Whose assertions are taken as grants: enterprises' identity providers, workloads' platforms.",
@@ -250,6 +256,11 @@ class Configuration(Model):
     @property
     def issuer(self) -> str:
         return self.public_url
+
+    @property
+    def signs_people_in(self) -> bool:
+        """Whether this server gives tokens itself."""
+        return self.resource_server.mode != "cloud"
 
     @property
     def is_loopback(self) -> bool:

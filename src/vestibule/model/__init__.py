@@ -39,6 +39,7 @@ from vestibule.model.policy import Effect, Policy, PolicyExample, Rule
 from vestibule.model.proof import Proof
 from vestibule.model.secret import Secret, TokenDigest, digest
 from vestibule.model.tenant import Tenant, TenantState
+from vestibule.model.trusted_issuer import TrustedIssuer
 from vestibule.model.upstream import Resource, ScopePattern, StaticCredential, Timeouts, Upstream
 
 __all__ = [
@@ -94,6 +95,7 @@ __all__ = [
     "TenantState",
     "Timeouts",
     "TokenDigest",
+    "TrustedIssuer",
     "Upstream",
     "digest",
 ]

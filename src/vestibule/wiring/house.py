@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from vestibule.admin import ApiKeyOffice
-from vestibule.authorization_server.assertion_issuers import AssertionIssuers
 from vestibule.authorization_server.client_documents import ClientDocuments
 from vestibule.authorization_server.client_keys import ClientKeys
 from vestibule.authorization_server.clients import ClientDirectory
@@ -42,6 +41,8 @@ from vestibule.web.pages import Pages
 from vestibule.web.pages.render import form_origin
 from vestibule.wiring.administration import make_administration, make_office
 from vestibule.wiring.api_keys import make_api_keys
+from vestibule.wiring.foreign import make_foreign_tokens, servers_of
+from vestibule.wiring.issuers import make_assertion_directory
 from vestibule.wiring.keyholder import Keyholder, make_key_ring
 from vestibule.wiring.policy import make_permission
 from vestibule.wiring.providers import make_providers, metadata_hosts, sign_in_origins
@@ -187,6 +188,9 @@ class House:
             proofs=proofs,
             revocations=watch,
             api_keys=api_keys,
+            foreign=make_foreign_tokens(configuration, outbound, clock, log=event_logger("issuers")),
+            blocks=store.blocks,
+            mode=configuration.resource_server.mode,
         )
         providers = make_providers(
             configuration, outbound, sealer=ring, clock=clock, entropy=entropy, log=event_logger("identity")
@@ -213,7 +217,7 @@ class House:
             proofs=proofs,
             tokens=doorkeeper,
             client_keys=ClientKeys(fetcher, clock, throttle),
-            assertion_issuers=AssertionIssuers(make_assertion_issuers(configuration), outbound, clock),
+            assertion_issuers=make_assertion_directory(make_assertion_issuers(configuration), outbound, clock),
             provider_tokens=provider_tokens,
             throttle=throttle,
             announce=watch.learn,
@@ -246,6 +250,9 @@ class House:
             form_sources=tuple(form_origin(one) for one in sign_in_origins(configuration)),
             trusted_proxies=tuple(ip_network(network) for network in configuration.trusted_proxies),
             log=event_logger("web"),
+            authorization_servers=servers_of(configuration),
+            scopes_supported=configuration.resource_server.scopes_supported,
+            signs_people_in=configuration.signs_people_in,
         )
         keyholder = Keyholder(
             configuration,
@@ -312,7 +319,9 @@ class House:
                 Running(
                     public_url=self.configuration.public_url,
                     mcp_urls=tuple(one.identifier for one in make_resources(self.configuration)),
-                    signs_in_with=tuple(provider.title for provider in self.plane.server.providers.values()),
+                    signs_in_with=tuple(provider.title for provider in self.plane.server.providers.values())
+                    if self.configuration.signs_people_in
+                    else self.plane.authorization_servers,
                 )
             )
 
