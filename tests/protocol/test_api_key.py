@@ -70,7 +70,7 @@ def test_what_the_page_gives_to_scanners_finds_keys_and_nothing_else(random: byt
     assert f"\\b{PATTERN}\\b" in page
     (snippet,) = re.findall(r"```python\n(import string.*?)```", page, re.DOTALL)
     page_says: dict[str, Any] = {}
-    exec(snippet, page_says)  # noqa: S102 - our own page
+    exec(snippet, page_says)
     key = write_api_key(random).reveal()
     assert page_says["is_key"](key)
     assert not page_says["is_key"](key[:-1] + ("0" if key[-1] != "0" else "1"))

@@ -79,12 +79,12 @@ class ResourceServer:
         if api_key is not None:
             if authorization is not None:  # RFC 6750 §2: one method; whichever we took, the other would be ignored
                 raise BadRequest("The request shows an API key and an Authorization header.", action="Send one.")
-            return await self._admit_key(api_key.decode("latin-1"), presented, resource, now)
+            return await self._admit_key(api_key.decode("latin-1"), _as_header(api_key), resource, now)
         if authorization is None:
             raise _nothing_shown(resource)
         scheme, bearer = parse_authorization(authorization)
         if scheme == "bearer" and self._api_keys is not None and self._api_keys.takes(bearer):
-            return await self._admit_key(bearer, presented, resource, now)
+            return await self._admit_key(bearer, authorization, resource, now)
         token = self._verify(bearer, now, resource)
         if scheme == "bearer" and token.key_thumbprint:
             # RFC 9449 §7.2: a token that is bound to a key and comes as a bearer token has lost its key.
@@ -98,22 +98,16 @@ class ResourceServer:
             raise InvalidToken(
                 "The access token is bound to no key.", action='Send tokens of token_type Bearer with "Bearer".'
             )
-        if resource.upstream.access == "api-key-only":
-            raise PolicyDenied(
-                "This MCP server takes API keys only.",
-                action="Send a key in X-API-Key; the operator makes one with `vestibule apikey create`.",
-                detail=f"an access token of {token.user}",
-            )
         principal = _principal(token)
+        check_access(principal, resource)
         self._remember((resource.identifier, sha256(authorization).digest()), principal, token.expires_at)
         return principal
 
-    async def _admit_key(self, key: str, presented: Presented, resource: Resource, now: float) -> Principal:
+    async def _admit_key(self, key: str, shown: bytes, resource: Resource, now: float) -> Principal:
+        """`shown`: what it is remembered by."""
         if self._api_keys is None:
             raise InvalidToken("This server takes no API keys.", action="Sign in.")
         principal = await self._api_keys.verify(key, resource, now)
-        shown = _shown(presented)
-        assert shown is not None
         self._remember((resource.identifier, sha256(shown).digest()), principal, principal.expires_at.timestamp())
         return principal
 
@@ -197,7 +191,21 @@ def _shown(presented: Presented) -> bytes | None:
     authorization, api_key = presented.authorization, presented.api_key
     if api_key is None:
         return authorization
-    return b"\0" + api_key if authorization is None else None  # no header has a zero byte
+    return _as_header(api_key) if authorization is None else None
+
+
+def _as_header(api_key: bytes) -> bytes:
+    return b"\0" + api_key  # unlike any Authorization header: none has a zero byte
+
+
+def check_access(principal: Principal, resource: Resource) -> None:
+    """Raise `PolicyDenied` for whoever shows something else than an API key where only keys are taken."""
+    if resource.upstream.access == "api-key-only" and principal.shown != "api-key":
+        raise PolicyDenied(
+            "This MCP server takes API keys only.",
+            action="Send a key in X-API-Key; the operator makes one with `vestibule apikey create`.",
+            detail=f"{principal.user} with an {principal.shown}",
+        )
 
 
 def _nothing_shown(resource: Resource) -> MissingAuthorization:
