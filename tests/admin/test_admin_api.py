@@ -12,8 +12,10 @@ from openapi_pydantic import OpenAPI
 from tests.security.vectors import vector
 from tests.support.api_keys import make_key, mint, moment, set_tenant
 from tests.support.house import Door, Flow, open_door
+from tests.support.proofs import proof, token_hash
 from vestibule.model import TenantState
 from vestibule.testing.recording_upstream import RecordingUpstream
+from vestibule.testing.signing_key import SigningKey
 
 SECRET = "Zk1Vb7Qw9Xr3Tn5Ym2Lp"
 OTHER_SECRET = "Xr3Tn5Ym2LpZk1Vb7Qw9"
@@ -227,6 +229,24 @@ async def test_who_may_not_administer_does_not(door: Door, changes: dict[str, An
     assert await door.house.store.api_keys.list_of() == []
     denied = [event for event in await trail(door) if event[1] == "admin.enter"]
     assert len(denied) == (3 if status == 403 else 0)
+
+
+async def test_a_token_that_is_bound_to_a_key_needs_its_proof(door: Door) -> None:
+    key, other = SigningKey("", "ES256"), SigningKey("", "ES256")
+    url, proofs = f"{door.url}/admin/api/keys", door.house.plane.server.proofs
+    bound = proofs.check([proof(door, key, url)], method="POST", url=url).thumbprint
+    token = mint(door, key_thumbprint=bound)
+
+    async def show(by: SigningKey, **claims: Any) -> httpx2.Response:
+        claims = {"method": "GET", "ath": token_hash(token), **claims}
+        headers = {"Authorization": f"DPoP {token}", "DPoP": proof(door, by, url, **claims)}
+        return await door.http.get(url, headers=headers)
+
+    assert (await show(key)).status_code == 200
+    for answer in (await show(other), await show(key, method="POST"), await show(key, ath="x")):
+        assert (answer.status_code, answer.json()["error"]) == (401, "invalid_dpop_proof")
+    assert (await show(key, nonce=None)).json()["error"] == "use_dpop_nonce"
+    assert (await ask(door, "GET", "/keys", token)).status_code == 401
 
 
 async def test_a_client_that_is_not_named_is_nobody(door: Door) -> None:

@@ -57,7 +57,7 @@ async def test_the_key_is_shown_with_how_to_use_it(door: Door) -> None:
     assert len(set(keys)) == 1
     assert f"X-API-Key: {keys[0]}" in out
     assert "shown this once" in out
-    assert f"{door.url}/main/mcp" in out
+    assert f"{door.url}/mcp" in out
     assert all(keys[0] not in line for line in out.splitlines() if "curl" in line)  # it would stay in a history
     code, out, _ = await vestibule(door, "apikey", "list")
     assert keys[0] not in out

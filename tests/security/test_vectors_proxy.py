@@ -174,7 +174,6 @@ IDENTITY = [
     "X-MS-Client-Principal-Name",
     "X-Amzn-Oidc-Data",
     "X-Goog-IAP-JWT-Assertion",
-    "X-API-Key",
     "X-Functions-Key",
     "Ocp-Apim-Subscription-Key",
     "Api-Key",

@@ -106,7 +106,7 @@ def _curl(config: Any, key: "ApiKey") -> str:
     """Without the key: a line with it would stay in the shell's history."""
     read = configuration(config)
     name = key.upstreams[0] if key.upstreams else read.upstreams[0].name
-    url = f"{read.public_url}/{name}/mcp"
+    url = f"{read.public_url}/mcp" if len(read.upstreams) == 1 else f"{read.public_url}/{name}/mcp"
     return (
         "read -rs KEY; curl -H \"X-API-Key: $KEY\" -H 'Content-Type: application/json' "
         "-H 'Accept: application/json, text/event-stream' "

@@ -21,6 +21,7 @@ from vestibule.resource_server.revocations import RevocationWatch
 
 ASKED_AGAIN = timedelta(minutes=5)
 TOUCHED_AGAIN = timedelta(minutes=5)
+LOOKUPS = 4  # at once: whoever floods us with keys that there are not leaves the store to the others
 
 
 class ApiKeys:
@@ -42,6 +43,7 @@ class ApiKeys:
         self._issuer = issuer
         self._static = {key.digest: key for key in static}
         self._log = log
+        self._lookups = asyncio.Semaphore(LOOKUPS)
         self._touching: dict[str, asyncio.Task[None]] = {}
 
     def takes(self, token: str) -> bool:
@@ -75,7 +77,8 @@ class ApiKeys:
         known_by = read_api_key(token)
         if known_by is None:
             raise _refused("it has not the form of a key, or its checksum is wrong")
-        key = await self._store.find(known_by)
+        async with self._lookups:
+            key = await self._store.find(known_by)
         if key is None:
             raise _refused("there is no such key")
         return key
