@@ -120,7 +120,7 @@ async def test_two_credentials_are_none(vector: str, door: Door, which: str, ups
     }[which]
     for _ in range(2):
         answer = await door.call(pair[0], headers={"X-API-Key": pair[1]})
-        assert (answer.status_code, answer.json()["error"]["data"]["error_code"]) == (400, "BAD_REQUEST")
+        assert (answer.status_code, answer.json()["error"]["data"]["error_code"]) == (400, "SEVERAL_CREDENTIALS")
     # Not after each was taken by itself, either.
     assert (await door.call(person.access_token)).status_code == 200
     assert (await call(door, {"X-API-Key": key})).status_code == 200
