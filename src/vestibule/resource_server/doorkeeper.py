@@ -42,7 +42,6 @@ from vestibule.resource_server.verified import SIZE, VerifiedTokens, digest_of
 Mode = Literal["local", "cloud", "auto"]
 
 API_KEY = "vsk_"
-KEY_FOR = 60.0  # seconds that an API key is remembered
 
 
 class ForeignVerifier(TokenVerifier, Protocol):
@@ -229,14 +228,7 @@ class ResourceServer:
         self._check_not_revoked(principal)
 
     def _good_for(self, shown: _Shown, principal: Principal) -> float:
-        match shown.kind:
-            case "foreign":
-                assert self._foreign is not None
-                return self._foreign.good_for(principal)
-            case "api-key":
-                return KEY_FOR
-            case _:
-                return float("inf")
+        return self._foreign.good_for(principal) if shown.kind == "foreign" and self._foreign else float("inf")
 
     def _check_not_revoked(self, token: AccessToken | Principal) -> None:
         if self._revocations.covers(token):
