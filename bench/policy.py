@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from vestibule.model import Operation, Policy, Principal, Resource, Rule, ScopePattern, Upstream
-from vestibule.policy import AccessPolicy, CelRules
+from vestibule.policy import AccessPolicy
 from vestibule.policy.cedar import CedarRules
 from vestibule.policy.question import Question, facts_of
+from vestibule.policy.rules import CelRules
 from vestibule.protocol.cedar import CedarPolicies
 from vestibule.protocol.cel import Condition
 

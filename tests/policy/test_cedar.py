@@ -7,9 +7,9 @@ import pytest
 from tests.policy.support import access, allow, caller, deny, is_allowed, refusal, rules, tool
 from tests.policy.test_rules import MACHINERY
 from vestibule.model import Effect, Operation, Principal, Reading, Rule
-from vestibule.policy import CelRules
 from vestibule.policy.cedar import CedarRules
 from vestibule.policy.question import Question, facts_of
+from vestibule.policy.rules import CelRules
 from vestibule.protocol.cedar import CedarPolicies
 
 

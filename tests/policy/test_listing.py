@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from tests.policy.support import NOON, access, allow, caller, deny, is_allowed, refusal, resource, rules, tool
 from vestibule.model import Effect, Operation, Policy, Principal, Resource, Rule, ScopePattern
-from vestibule.policy import AccessPolicy, CelRules
+from vestibule.policy import AccessPolicy
+from vestibule.policy.rules import CelRules
 
 NAMES = st.sampled_from(["get", "get_all", "set", "set_all", "x"])
 PATTERNS = st.sampled_from(["*", "get*", "*_all", "set", "?et", "[g]et", "nothing"])

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from vestibule.config.faults import faults_of
-from vestibule.config.policy import ExampleConfig, ExamplePrincipalConfig, ExamplesFile, PolicyFile, RuleConfig
+from vestibule.config.policy_models import ExampleConfig, ExamplePrincipalConfig, ExamplesFile, PolicyFile, RuleConfig
 from vestibule.config.sections import Model
 from vestibule.config.yaml_file import Document, read_file
 from vestibule.errors import ConfigurationError, Fault
