@@ -96,6 +96,10 @@ def test_what_cannot_be_evaluated_forbids() -> None:
     assert "secret" not in found.detail
 
 
+def test_a_name_that_is_no_text_is_not_allowed() -> None:
+    assert not is_allowed(cedar(PERMIT), tool("\ud800"))
+
+
 def test_a_fraction_is_not_taken_for_something_that_it_is_not() -> None:
     engine = cedar(
         PERMIT + '@arguments("a: Long") forbid (principal, action, resource) when { context.arguments has a '

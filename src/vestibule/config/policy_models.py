@@ -82,7 +82,7 @@ class ExampleConfig(Model):
     tool: str = Field("", description="The tool that is called.", examples=["create_ticket"])
     prompt: str = Field("", description="The prompt that is asked for.")
     resource: str = Field("", description="The URI that is read.")
-    method: str = Field("", description="A method of MCP, in place of the three.", examples=["tools/list"])
+    method: str = Field("", description="A method of MCP, where these do not say it.", examples=["tools/list"])
     arguments: dict[str, Any] = Field(default_factory=dict, description="What the call says.")
     now: Moment | None = Field(None, description="When.", examples=["2026-07-28T08:30:00Z"])
     expect: Literal["allow", "deny"] = Field(description="What should be decided.")
