@@ -61,6 +61,7 @@ def _summary(configuration: "Configuration") -> dict[str, Any]:
             for one in configuration.upstreams
         ],
         "identity_providers": [{"name": one.name, "kind": one.kind} for one in configuration.identity_providers],
+        "policy": configuration.policy.file if configuration.policy is not None else None,
         "store": "postgresql" if configuration.store.startswith("postgres") else "sqlite",
     }
 
@@ -74,6 +75,8 @@ def _print_summary(configuration: "Configuration", file: str, notes: Sequence[st
         say(f"  /{one.name}/mcp  →  {one.url}  (access {one.access}{shown})")
     for provider in configuration.identity_providers:
         say(f"  people sign in with   {provider.name} ({provider.kind})")
+    if configuration.policy is not None:
+        say(f"  who may do what       {configuration.policy.file}; try it with vestibule policy test")
     for note in notes:
         say(f"  note: {note}", style="yellow")
 
