@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -103,3 +105,23 @@ def test_check_and_serve_refuse_a_policy_that_is_not_sound(run: Run, tmp_path: P
     assert checked.exit_code == 2
     assert "rules[0].when (p.yaml:4)" in checked.out
     assert run("serve").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("module", "file", "text", "section", "extra"),
+    [
+        ("cel_expr_python", "p.yaml", POLICY.replace("get_*]", "get_*], when: tool == name"), "", "vestibule[cel]"),
+        ("cedarpy", "p.cedar", "permit (principal, action, resource);", ", engine: cedar", "vestibule[cedar]"),
+    ],
+)
+def test_a_library_that_is_not_installed_is_told(
+    tmp_path: Path, module: str, file: str, text: str, section: str, extra: str
+) -> None:
+    (tmp_path / file).write_text(text.replace("%s", "allow"))
+    (tmp_path / "vestibule.yaml").write_text(
+        f"upstreams: [{{name: tickets, url: 'http://127.0.0.1:3000/mcp'}}]\npolicy: {{file: {file}{section}}}\n"
+    )
+    code = f"import sys; sys.modules[{module!r}] = None; from vestibule.cli import main; main(['check'])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert extra in done.stdout

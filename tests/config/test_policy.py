@@ -8,6 +8,7 @@ from tests.config.conftest import UPSTREAM, Faults, Load
 
 HEAD = "version: 1\ndefault: deny\nrules:\n"
 ALLOW = "  - {name: a, effect: allow%s}\n"
+TWO = ALLOW % "" + "examples:\n  - {upstream: x, tool: a, prompt: b, expect: deny}\n"
 SECTION = UPSTREAM + "policy: {file: policy.yaml}\n"
 
 REFUSED = [

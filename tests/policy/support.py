@@ -5,7 +5,8 @@ from typing import Any
 
 from vestibule.errors import Refusal
 from vestibule.model import Effect, Operation, Policy, Principal, Resource, Rule, Upstream
-from vestibule.policy import AccessPolicy, CelRules, Engine
+from vestibule.policy import AccessPolicy, Engine
+from vestibule.policy.rules import CelRules
 
 NOON = datetime(2026, 7, 28, 12, tzinfo=UTC)
 

@@ -7,9 +7,9 @@ import pytest
 from tests.policy.support import access, allow, caller, deny, is_allowed, refusal, rules, tool
 from tests.policy.test_rules import MACHINERY
 from vestibule.model import Effect, Operation, Principal, Reading, Rule
-from vestibule.policy import CelRules
 from vestibule.policy.cedar import CedarRules
 from vestibule.policy.question import Question, facts_of
+from vestibule.policy.rules import CelRules
 from vestibule.protocol.cedar import CedarPolicies
 
 
@@ -94,6 +94,10 @@ def test_what_cannot_be_evaluated_forbids() -> None:
     assert found.message == "Too many."
     assert "few" in found.detail
     assert "secret" not in found.detail
+
+
+def test_a_name_that_is_no_text_is_not_allowed() -> None:
+    assert not is_allowed(cedar(PERMIT), tool("\ud800"))
 
 
 def test_a_fraction_is_not_taken_for_something_that_it_is_not() -> None:

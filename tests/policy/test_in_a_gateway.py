@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.house import Flow, open_door
+from vestibule.config import load
 from vestibule.errors import ConfigurationError
 from vestibule.testing.recording_upstream import RecordingUpstream
 
@@ -52,5 +53,4 @@ async def test_a_gateway_starts_with_rules_and_not_with_broken_ones(
         assert (await door.call((await door.sign_in()).access_token)).status_code == 200
     (tmp_path / "policy.yaml").write_text(POLICY.replace("]}", "], when: nonsense}"))
     with pytest.raises(ConfigurationError):
-        async with open_door(tmp_path, "", upstreams=tickets(upstream), policy=section):
-            pass
+        load(file=tmp_path / "vestibule.yaml", environ={})

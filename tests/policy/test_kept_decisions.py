@@ -7,8 +7,9 @@ import pytest
 
 from tests.policy.support import NOON, TICKETS, allow, caller, deny, is_allowed, refusal, resource, rules, tool
 from vestibule.model import Operation, Principal, Reading
-from vestibule.policy import AccessPolicy, CelRules
+from vestibule.policy import AccessPolicy
 from vestibule.policy.question import Question, Verdict, facts_of
+from vestibule.policy.rules import CelRules
 
 
 class Counting:

@@ -1,11 +1,14 @@
 """What a listing shows and what a call may do are one decision."""
 
+from typing import Any
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.policy.support import NOON, access, allow, caller, deny, is_allowed, refusal, resource, rules, tool
 from vestibule.model import Effect, Operation, Policy, Principal, Resource, Rule, ScopePattern
-from vestibule.policy import AccessPolicy, CelRules
+from vestibule.policy import AccessPolicy
+from vestibule.policy.rules import CelRules
 
 NAMES = st.sampled_from(["get", "get_all", "set", "set_all", "x"])
 PATTERNS = st.sampled_from(["*", "get*", "*_all", "set", "?et", "[g]et", "nothing"])
@@ -95,6 +98,26 @@ def test_whatever_can_be_called_is_listed(
 ) -> None:
     listed, callable_ = _listed_and_callable(policy, to, who, Operation(method, name, arguments), now)
     assert listed or not callable_
+
+
+ASKED = st.tuples(st.none() | CALLERS, METHODS, NAMES, st.sampled_from([None, 1, "x"]), TIMES, st.booleans())
+
+
+@settings(max_examples=100, deadline=None)
+@given(policies(arguments=True), UPSTREAMS, st.lists(ASKED, min_size=2, max_size=12))
+def test_a_kept_decision_is_the_one_that_would_be_made_anew(policy: Policy, to: Resource, asked: list[Any]) -> None:
+    engine = CelRules(policy)
+    keeping = AccessPolicy([to.upstream], engine)
+    for who, method, name, value, now, is_listing in asked:
+        operation = Operation(method, name, None if value is None else {"a": value})
+        answers: list[object] = []
+        for permission in (keeping, AccessPolicy([to.upstream], engine)):
+            if is_listing:
+                answers.append(permission.may_list(who, to, operation, now))
+            else:
+                found, refused = permission.explain(who, to, operation, now)
+                answers.append((found, type(refused)))
+        assert answers[0] == answers[1]
 
 
 def _listed_and_callable(

@@ -157,3 +157,25 @@ def test_the_time_counts() -> None:
     who = caller(expires_at=NOON + timedelta(hours=9))
     assert refusal(policy, tool("x"), who) is None
     assert refusal(policy, tool("x"), who, now=later) is not None
+
+
+@pytest.mark.parametrize("name", ["delete\n", "délete", "delete\U0001f5d1"])
+def test_a_name_is_compared_to_the_letter(name: str) -> None:
+    for engine in (rules(deny('tool == "delete"')), rules(deny(tools=("delete",)))):
+        assert is_allowed(engine, tool(name))
+    assert not is_allowed(rules(deny(f'tool.startsWith("d") && tool.size() == {len(name)}')), tool(name))
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["internal\0x", ["internal\0x"], {"a": "internal\0"}, {"internal\0": 1}, [[{"x": ["internal\0x"]}]]],
+    ids=str,
+)
+def test_what_follows_a_nul_is_not_overlooked(value: Any) -> None:
+    """The library ends texts there."""
+    engine = rules(allow("arguments.project != 1", arguments=("project",)), default="deny")
+    assert is_allowed(engine, tool("x", project="internal"))
+    assert not is_allowed(engine, tool("x", project=value))
+    assert not is_allowed(rules(allow('tool == "get"'), default="deny"), tool("get\0all"))
+    assert not is_allowed(rules(deny('principal.user == "x"')), tool("get"), caller(user="work:ada\0"))
+    assert not is_allowed(rules(deny('"x" in principal.roles')), tool("get"), caller(roles=frozenset({"a\0"})))

@@ -65,6 +65,7 @@ def _summary(configuration: "Configuration") -> dict[str, Any]:
             "mode": configuration.resource_server.mode,
             "issuers": [one.issuer for one in configuration.resource_server.issuers],
         },
+        "policy": configuration.policy.file if configuration.policy is not None else None,
         "store": "postgresql" if configuration.store.startswith("postgres") else "sqlite",
     }
 
@@ -80,6 +81,8 @@ def _print_summary(configuration: "Configuration", file: str, notes: Sequence[st
         say(f"  people sign in with   {provider.name} ({provider.kind})")
     for issuer in configuration.resource_server.issuers:
         say(f"  tokens accepted of    {issuer.issuer}")
+    if configuration.policy is not None:
+        say(f"  who may do what       {configuration.policy.file}; try it with vestibule policy test")
     for note in notes:
         say(f"  note: {note}", style="yellow")
 

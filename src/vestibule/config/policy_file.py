@@ -1,7 +1,7 @@
 """From a file of rules to a `Policy`, or to all of its faults at once, each with its line."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from vestibule.config.faults import faults_of
-from vestibule.config.policy import ExampleConfig, ExamplePrincipalConfig, ExamplesFile, PolicyFile, RuleConfig
+from vestibule.config.policy_models import ExampleConfig, ExamplePrincipalConfig, ExamplesFile, PolicyFile, RuleConfig
 from vestibule.config.sections import Model
 from vestibule.config.yaml_file import Document, read_file
 from vestibule.errors import ConfigurationError, Fault
@@ -34,6 +34,7 @@ def read_policy_file(path: Path) -> ReadPolicy:
     document = read_file(path)
     read = _validate(document, path, PolicyFile)
     faults = [_placed(fault, document, path) for fault in _faults_of_rules(read)]
+    faults += [_placed(fault, document, path) for fault in _faults_of_examples(read.examples)]
     if faults:
         raise ConfigurationError(tuple(faults))
     policy = Policy(default=read.default, rules=tuple(map(_rule, read.rules)))
@@ -43,7 +44,10 @@ def read_policy_file(path: Path) -> ReadPolicy:
 
 def read_examples_file(path: Path) -> tuple[Path, tuple[PolicyExample, ...]]:
     """The policy's file, and the examples. Raises `ConfigurationError`."""
-    read = _validate(read_file(path), path, ExamplesFile)
+    document = read_file(path)
+    read = _validate(document, path, ExamplesFile)
+    if faults := tuple(_placed(fault, document, path) for fault in _faults_of_examples(read.examples)):
+        raise ConfigurationError(faults)
     return path.parent / read.policy, tuple(_example(one, index) for index, one in enumerate(read.examples))
 
 
@@ -100,6 +104,8 @@ def _faults_of_rules(read: PolicyFile) -> Iterator[Fault]:
             yield Fault(
                 f"{where}.effect", "it changes nothing: what no rule denies is allowed", "write default: deny, or deny"
             )
+        if rule.effect == "allow" and rule.message:
+            yield Fault(f"{where}.message", "nobody reads it: the rule allows", "remove it")
         yield from _faults_of_patterns(rule, where)
         yield from _faults_of_condition(rule, where)
     if read.default == "deny" and not any(rule.effect == "allow" for rule in read.rules):
@@ -137,6 +143,15 @@ def _faults_of_condition(rule: RuleConfig, where: str) -> Iterator[Fault]:
         yield Fault(f"{where}.arguments", "when looks at arguments, and none is named", "name those that it may see")
     elif rule.arguments and not condition.uses_arguments:
         yield Fault(f"{where}.arguments", "when does not look at them", "remove them: reading them takes time")
+
+
+def _faults_of_examples(examples: Sequence[ExampleConfig]) -> Iterator[Fault]:
+    for index, one in enumerate(examples):
+        given = [kind for kind in ("tool", "prompt", "resource") if getattr(one, kind)]
+        if len(given) > 1:
+            yield Fault(f"examples[{index}].{given[1]}", f"{given[0]} is there too", "make two examples of it")
+        if not given and not one.method:
+            yield Fault(f"examples[{index}]", "it says not what is asked for", "give tool, prompt, resource or method")
 
 
 def _rule(one: RuleConfig) -> Rule:

@@ -5,6 +5,5 @@
 
 from vestibule.policy.access import AccessPolicy
 from vestibule.policy.question import Engine
-from vestibule.policy.rules import CelRules, compile_rule
 
-__all__ = ["AccessPolicy", "CelRules", "Engine", "compile_rule"]
+__all__ = ["AccessPolicy", "Engine"]

@@ -103,6 +103,7 @@ class NeededScopes:
 
     def __init__(self, upstream: Upstream) -> None:
         self._default = upstream.scopes
+        self._default_set = frozenset(upstream.scopes)
         given: Mapping[Kind, tuple[ScopePattern, ...]] = {
             "tools": upstream.tool_scopes,
             "prompts": upstream.prompt_scopes,
@@ -133,8 +134,8 @@ class NeededScopes:
             if own:
                 raise MissingAuthorization("This needs a sign-in.", action="Sign in.")
             return
-        needed = tuple(dict.fromkeys((*self._default, *own)))
-        if not principal.scopes.issuperset(needed):
+        if not (self._default_set <= principal.scopes and principal.scopes.issuperset(own)):
+            needed = tuple(dict.fromkeys((*self._default, *own)))
             raise InsufficientScope(
                 f"This call needs {_listed(needed)}.",
                 scopes=needed,

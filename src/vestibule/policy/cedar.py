@@ -11,7 +11,7 @@ from vestibule.model import Operation, Reading
 from vestibule.policy.arguments import TooMuch, named
 from vestibule.policy.methods import is_machinery
 from vestibule.policy.question import Facts, Question, Verdict
-from vestibule.protocol.cedar import CedarPolicies, cedar_moment, cedar_value
+from vestibule.protocol.cedar import CedarPolicies, NotCedar, cedar_moment, cedar_value
 
 _MAX_KEPT = 1024
 
@@ -38,10 +38,13 @@ class CedarRules:
             return Verdict(True, why="no rule denies it")
         try:
             arguments = {} if question.is_listing else named(operation.arguments, self._policies.arguments)
+            entities = self._entities_of(question)
         except TooMuch as error:
             return Verdict(False, why=str(error), noted=str(error))
+        except NotCedar as error:
+            return Verdict(False, why=str(error), noted="the call is none that Cedar can take")
         answer = self._policies.answer(
-            self._entities_of(question),
+            entities,
             question.who.user,
             operation.method,
             operation.name,

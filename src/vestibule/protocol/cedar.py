@@ -94,20 +94,21 @@ class CedarPolicies:
         self.names = tuple(one.name for one in self._policies.values())
 
     def entities(self, principal: Mapping[str, Any], method: str, name: str, upstream: str) -> Any:
-        """Who calls what, parsed; good for any number of requests."""
-        within = [{"type": "Upstream", "id": upstream}]
-        return self._cedar.Entities.from_json_str(
-            json.dumps(
-                [
-                    {
-                        "uid": {"type": "User", "id": principal["user"]},
-                        "attrs": dict(principal),
-                        "parents": [{"type": "Role", "id": role} for role in principal["roles"]],
-                    },
-                    {"uid": _target(method, name), "attrs": {"name": name or method}, "parents": within},
-                ]
-            )
-        )
+        """Who calls what, parsed; good for any number of requests. Raises `NotCedar`."""
+        who = {
+            "uid": {"type": "User", "id": principal["user"]},
+            "attrs": dict(principal),
+            "parents": [{"type": "Role", "id": role} for role in principal["roles"]],
+        }
+        what = {
+            "uid": _target(method, name),
+            "attrs": {"name": name or method},
+            "parents": [{"type": "Upstream", "id": upstream}],
+        }
+        try:
+            return self._cedar.Entities.from_json_str(json.dumps([who, what]))
+        except ValueError as error:
+            raise NotCedar(f"the call cannot be put to Cedar: {_first_line(error)}") from None
 
     def answer(
         self, entities: Any, user: str, method: str, name: str, context: Mapping[str, Any], *, is_listing: bool

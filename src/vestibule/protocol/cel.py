@@ -54,16 +54,24 @@ class Condition:
         """Raises `NotACondition`, `NoCel`."""
         if len(text) > MAX_LENGTH:
             raise NotACondition(f"it is longer than {MAX_LENGTH} characters")
+        if "\0" in text:
+            raise NotACondition("it has a NUL character in it")
         self._program = _compile(text, ())
         if self._program.return_type().name() != "BOOL":
             raise NotACondition("it gives no answer of true or false")
+        written = "".join(text.split())
+        self._names = tuple(name for name in NAMES if name in written)  # and perhaps some that it does not use
         self.uses_now = not _compiles(text, NOW)
         self.uses_arguments = not _compiles(text, ARGUMENTS)
 
     def holds(self, variables: Mapping[str, Any]) -> bool:
         """Raises `NotDecided`."""
+        used = {name: variables[name] for name in self._names if name in variables}
+        # The library ends a text at its first NUL, so that "internal\0x" would be equal to "internal".
+        if any(map(_has_nul, used.values())):
+            raise NotDecided("INVALID_ARGUMENT: a text has a NUL character in it")
         try:
-            answer = self._program.eval(data=variables).value()
+            answer = self._program.eval(data=used).value()
         except Exception as error:  # the library raises what it likes for a value that it cannot take
             raise NotDecided(str(error)) from None
         if answer is True or answer is False:
@@ -90,6 +98,17 @@ def argument_names(text: str) -> frozenset[str]:
         if before == "in" and index > 1 and parts[index - 2][0] == "text":
             names.add(parts[index - 2][1].strip("\"'"))
     return frozenset(names)
+
+
+def _has_nul(value: Any) -> bool:
+    match value:
+        case str():
+            return "\0" in value
+        case list():
+            return any(map(_has_nul, value))
+        case dict():
+            return any(map(_has_nul, value)) or any(map(_has_nul, value.values()))
+    return False
 
 
 def _compiles(text: str, without: str) -> bool:
