@@ -14,10 +14,10 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
-from vestibule.authorization_server.throttle import network_of
 from vestibule.errors import FetchError, FetchRefused, InvalidClientMetadata
 from vestibule.model import Client
 from vestibule.ports import Clock, DocumentFetcher
+from vestibule.protocol.caller import network_of
 from vestibule.protocol.client_document import CAP, cache_lifetime, read_client_document
 from vestibule.protocol.client_url import check_client_id_url
 

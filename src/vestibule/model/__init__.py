@@ -36,6 +36,7 @@ from vestibule.model.identity import (
 )
 from vestibule.model.operation import Operation, Presented, Reading
 from vestibule.model.proof import Proof
+from vestibule.model.rate import Rate
 from vestibule.model.secret import Secret, TokenDigest, digest
 from vestibule.model.tenant import Tenant, TenantState
 from vestibule.model.upstream import Resource, StaticCredential, Timeouts, Upstream
@@ -72,6 +73,7 @@ __all__ = [
     "ProviderTokens",
     "Purpose",
     "PushedRequest",
+    "Rate",
     "Reading",
     "RefreshToken",
     "RequestState",

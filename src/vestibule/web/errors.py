@@ -16,6 +16,7 @@ from vestibule.errors import (
     UseDpopNonce,
     VestibuleError,
 )
+from vestibule.protocol.rate_limit import rate_limit_headers
 from vestibule.web.pages import Pages
 from vestibule.web.pages.views import ErrorView
 
@@ -31,7 +32,8 @@ def oauth_response(error: OAuthError, *, tried_basic: bool = False) -> JSONRespo
     if error.status == 503:
         headers["Retry-After"] = _RETRY_AFTER
     if isinstance(error, TooManyRequests):
-        headers["Retry-After"] = str(error.retry_after)
+        told = rate_limit_headers(error.allowance) if error.allowance is not None else ()
+        headers |= {**dict(told), "retry-after": str(error.retry_after)}
     if isinstance(error, UseDpopNonce):
         headers["DPoP-Nonce"] = error.nonce
     body = {"error": error.error, "error_description": error.description}

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from vestibule.authorization_server.logos import Logos
 from vestibule.authorization_server.replies import Context, Cookie, Redirect
 from vestibule.authorization_server.server import AuthorizationServer
-from vestibule.ports import SigningKeys
+from vestibule.ports import SharedCounters, SigningKeys
 from vestibule.web.cookies import Cookies
 from vestibule.web.pages import Pages
 from vestibule.web.requests import address_of
@@ -27,6 +27,7 @@ class ControlPlane:
     form_sources: tuple[str, ...]  # origins of identity providers on plain http: loopback ones
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
     log: Callable[..., None]
+    counters: SharedCounters | None = None
 
     def redirect(self, reply: Redirect, request: Request) -> Response:
         """303 after a POST, 302 otherwise."""

@@ -5,6 +5,7 @@ import ctypes
 import gc
 import os
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,7 +22,6 @@ from vestibule.authorization_server.client_keys import ClientKeys
 from vestibule.authorization_server.clients import ClientDirectory
 from vestibule.authorization_server.logos import Logos
 from vestibule.authorization_server.server import AuthorizationServer
-from vestibule.authorization_server.throttle import Throttle
 from vestibule.config import Configuration
 from vestibule.credentials import KeptProviderTokens, StaticCredentials
 from vestibule.errors import StartError, StoreUnavailable
@@ -40,6 +40,7 @@ from vestibule.web.cookies import Cookies
 from vestibule.web.pages import Pages
 from vestibule.web.pages.render import form_origin
 from vestibule.wiring.keyholder import Keyholder, make_key_ring
+from vestibule.wiring.limits import Limits, open_limits
 from vestibule.wiring.providers import make_providers, metadata_hosts, sign_in_origins
 from vestibule.wiring.settings import (
     hosts_of,
@@ -120,12 +121,14 @@ class House:
         gateway: Gateway,
         plane: ControlPlane,
         keyholder: Keyholder,
+        limits: Limits,
     ) -> None:
         self.configuration = configuration
         self.store = store
         self.gateway = gateway
         self.plane = plane
         self.keyholder = keyholder
+        self.limits = limits
         self._outbound = outbound
         self._watch = watch
         self._server: uvicorn.Server | None = None
@@ -137,6 +140,7 @@ class House:
         *,
         clock: Clock = utc_now,
         entropy: Entropy = os.urandom,
+        monotonic: Callable[[], float] = time.monotonic,
         migrate_apart: bool = False,
     ) -> "House":
         """Raises `StartError`."""
@@ -153,14 +157,25 @@ class House:
                     "The key ring is not the one this store was written with: nothing in it could be opened.",
                     action="Give the right keys.file or secret_key, or a new store.",
                 )
-            return cls._assemble(configuration, store, ring, clock, entropy)
+            limits = await open_limits(configuration, monotonic)
+            try:
+                return cls._assemble(configuration, store, ring, limits, clock, entropy)
+            except BaseException:
+                await limits.close()
+                raise
         except BaseException:
             await store.close()
             raise
 
     @classmethod
     def _assemble(
-        cls, configuration: Configuration, store: SqlStore, ring: KeyRing, clock: Clock, entropy: Entropy
+        cls,
+        configuration: Configuration,
+        store: SqlStore,
+        ring: KeyRing,
+        limits: Limits,
+        clock: Clock,
+        entropy: Entropy,
     ) -> "House":
         ca_file = Path(configuration.outbound.ca_file) if configuration.outbound.ca_file else None
         outbound = OutboundClient(extra_ca_file=ca_file, plain_hosts=metadata_hosts(configuration))
@@ -169,7 +184,6 @@ class House:
         fetcher = GuardedFetcher(
             guard=AddressGuard(configuration.outbound.allow_networks), resolver=resolve, extra_ca_file=ca_file
         )
-        throttle = Throttle(clock)
         proofs = DpopProofs(authenticator=ring, clock=clock, needs_nonce=configuration.tokens.dpop_nonce)
         doorkeeper = ResourceServer(
             issuer=configuration.issuer, sealer=ring, signer=ring, proofs=proofs, revocations=watch
@@ -198,10 +212,10 @@ class House:
             signer=ring,
             proofs=proofs,
             tokens=doorkeeper,
-            client_keys=ClientKeys(fetcher, clock, throttle),
+            client_keys=ClientKeys(fetcher, clock, limits.throttle),
             assertion_issuers=AssertionIssuers(make_assertion_issuers(configuration), outbound, clock),
             provider_tokens=provider_tokens,
-            throttle=throttle,
+            throttle=limits.throttle,
             announce=watch.learn,
         )
         gateway = Gateway(
@@ -225,11 +239,12 @@ class House:
             pages=Pages(public_url=configuration.public_url),
             cookies=Cookies(secure=configuration.public_url.startswith("https:")),
             signer=ring,
-            logos=Logos(fetcher, clock, throttle) if configuration.client_documents.logos else None,
+            logos=Logos(fetcher, clock, limits.throttle) if configuration.client_documents.logos else None,
             hosts=hosts_of(configuration),
             form_sources=tuple(form_origin(one) for one in sign_in_origins(configuration)),
             trusted_proxies=tuple(ip_network(network) for network in configuration.trusted_proxies),
             log=event_logger("web"),
+            counters=limits.counters,
         )
         keyholder = Keyholder(
             configuration,
@@ -241,7 +256,7 @@ class House:
             audit=server.audit,
             on_retired=doorkeeper.forget,
         )
-        return cls(configuration, store, outbound, watch, gateway, plane, keyholder)
+        return cls(configuration, store, outbound, watch, gateway, plane, keyholder, limits)
 
     async def run(self, listener: socket.socket, ready: Callable[[Running], None] | None) -> None:
         """Serve until a signal."""
@@ -283,6 +298,7 @@ class House:
     async def close(self) -> None:
         await self.gateway.close()
         await self._outbound.close()
+        await self.limits.close()
         await self.store.close()
 
     async def _announce(self, server: uvicorn.Server, ready: Callable[[Running], None] | None) -> None:

@@ -11,6 +11,7 @@ from vestibule.config.authorization import AssertionIssuerConfig, ClientConfig, 
 from vestibule.config.models import StaticCredentialConfig, UpstreamConfig
 from vestibule.model import AuthMethod, Client, ClientOrigin, Resource, StaticCredential, Timeouts, Upstream
 from vestibule.protocol.registration import CLIENT_CREDENTIALS, DEVICE_CODE, JWT_BEARER, TOKEN_EXCHANGE
+from vestibule.wiring.limits import token_limits
 
 _GRANTS = {
     "authorization_code": ("authorization_code", "refresh_token"),
@@ -75,6 +76,7 @@ def make_settings(configuration: Configuration, resources: tuple[Resource, ...])
         needs_pushed_requests=configuration.authorization.needs_pushed_requests,
         token_format="signed" if tokens.format == "jwt" else "sealed",
         permissions={role: frozenset(scopes) for role, scopes in configuration.authorization.permissions.items()},
+        token_limits=token_limits(configuration),
     )
 
 

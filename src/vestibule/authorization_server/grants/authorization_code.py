@@ -40,6 +40,16 @@ async def redeem_authorization_code(call: TokenCall, server: AuthorizationServer
     return token_reply(call, grant, code.scopes, refresh_token, server)
 
 
+async def check_code_lives(call: TokenCall, server: AuthorizationServer) -> None:
+    """Raises `InvalidGrant` for one that is over, and ends what a replayed one gave; spends nothing."""
+    code = await server.store.codes.get(digest(require(call.form, "code")))
+    if code is None:
+        raise InvalidGrant("The code is not known, or has expired.", action=_START_AGAIN)
+    check_proofs(call, code)
+    if code.redeemed_at is not None or code.expires_at <= server.clock():
+        await _answer_replay(code, call, server)
+
+
 def check_proofs(call: TokenCall, code: AuthorizationCode) -> None:
     """What a redemption must prove. Raises `InvalidGrant` or `InvalidTarget`; spends nothing."""
     form = call.form

@@ -44,6 +44,13 @@ async def redeem_refresh_token(call: TokenCall, server: AuthorizationServer) -> 
     return token_reply(call, grant, scopes, successor, server)
 
 
+async def check_refresh_token_lives(call: TokenCall, server: AuthorizationServer) -> None:
+    """Raises `InvalidGrant` for one that is over, and ends the family of one that is replayed; spends nothing."""
+    token, _ = await _find(call, server)
+    if token.spent_at is not None:
+        await _answer_again(token, call, server)
+
+
 async def _find(call: TokenCall, server: AuthorizationServer) -> tuple[RefreshToken, Grant]:
     presented = require(call.form, "refresh_token")
     token = await server.store.refresh_tokens.find(digest(presented)) if presented.startswith(REFRESH_PREFIX) else None

@@ -1,0 +1,159 @@
+"""Counts that replicas share, in Redis or Valkey: one number a key, for one period at most.
+
+    up ── an error, or no answer in time ──▶ down ── a probe, every second, is answered ──▶ up
+
+While it is down nobody waits for it. Nothing but counts is here: losing it, or an older copy of it coming back, never
+makes a used code or a revoked token good again. The time is the server's, so that replicas need not agree; a server
+whose clock is set forward forgets its counts, one whose clock is set back keeps nobody waiting longer than a period.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from vestibule.errors import CountersUnavailable, StartError
+from vestibule.ports import Given, Want
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+DEADLINE = 0.1  # seconds, for an answer
+PROBE_DEADLINE = 2.0  # seconds; a first connection takes longer, with TLS
+PROBE_INTERVAL = 1.0  # seconds
+CONNECTIONS = 16
+
+# GCRA, as in policy/gcra.py, in microseconds. string.format: Lua writes large numbers with 14 digits only.
+SCRIPT = """
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local interval, period, wanted = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local free_at = tonumber(redis.call('GET', KEYS[1]) or now)
+free_at = math.min(math.max(free_at, now), now + period)
+local given = math.min(wanted, math.floor((now + period - free_at) / interval + 0.000001))
+free_at = math.max(free_at + given * interval, now)
+if given ~= 0 then
+  local lifetime = math.ceil((free_at - now) / 1000)
+  if lifetime > 0 then
+    redis.call('SET', KEYS[1], string.format('%.0f', free_at), 'PX', lifetime)
+  else
+    redis.call('DEL', KEYS[1])
+  end
+end
+local left = now + period - free_at
+local wait = 0
+if given == 0 and wanted > 0 then wait = math.max(0, interval - left) end
+return {given, math.floor(left / interval + 0.000001), math.ceil(free_at - now), math.ceil(wait)}
+"""
+_DIGEST = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()  # what EVALSHA knows a script by
+
+_SCHEMES = {"valkey": "redis", "valkeys": "rediss"}
+
+
+class RedisCounters:
+    """Implements `ports.SharedCounters`."""
+
+    def __init__(self, client: "Redis", prefix: str, log: Callable[..., None]) -> None:
+        self._client = client
+        self._prefix = prefix
+        self._log = log
+        self._is_up = False
+        self._probe: asyncio.Task[None] | None = None
+
+    def is_up(self) -> bool:
+        return self._is_up
+
+    async def open(self) -> None:
+        """Look whether it is there; when it is not, go on without it and keep looking."""
+        if not await self._is_answered():
+            self._lost()
+
+    async def close(self) -> None:
+        if self._probe is not None:
+            self._probe.cancel()
+            await asyncio.gather(self._probe, return_exceptions=True)
+        with suppress(Exception):  # it goes either way
+            await self._client.aclose()
+
+    async def ask(self, wants: Sequence[Want]) -> Sequence[Given]:
+        from redis.exceptions import NoScriptError, RedisError
+
+        if not self._is_up:
+            raise CountersUnavailable("The shared counters are down.")
+        try:
+            async with asyncio.timeout(DEADLINE):
+                try:
+                    answers = await self._evaluate(wants)
+                except NoScriptError:  # a server that was restarted, or another one behind the same name
+                    await self._client.script_load(SCRIPT)
+                    answers = await self._evaluate(wants)
+        except (RedisError, OSError, TimeoutError) as error:
+            self._lost(error)
+            raise CountersUnavailable("The shared counters do not answer.", detail=str(error)) from error
+        return [Given(given, left, reset / 1e6, wait / 1e6) for given, left, reset, wait in answers]
+
+    async def _evaluate(self, wants: Sequence[Want]) -> Sequence[Sequence[int]]:
+        pipeline = self._client.pipeline(transaction=False)
+        for want in wants:
+            period = want.rate.period.total_seconds() * 1e6
+            interval = f"{period / want.rate.count:.6f}"
+            pipeline.evalsha(_DIGEST, 1, f"{self._prefix}{want.key}", interval, f"{period:.0f}", str(want.cells))
+        answers: Sequence[Any] = await pipeline.execute()
+        return answers
+
+    def _lost(self, error: BaseException | None = None) -> None:
+        self._is_up = False
+        if self._probe is None:
+            self._probe = asyncio.create_task(self._look_for_it(error))
+
+    async def _look_for_it(self, error: BaseException | None) -> None:
+        """At once, for it may have been one slow answer; then every second. One line when it is gone, one when back."""
+        if not await self._is_answered():
+            self._log("shared_counters_lost", level="warning", reason=str(error or "no answer")[:200])
+            await asyncio.sleep(PROBE_INTERVAL)
+            while not await self._is_answered():  # noqa: ASYNC110 - nothing tells us when a server is back
+                await asyncio.sleep(PROBE_INTERVAL)
+            self._log("shared_counters_back")
+        self._probe = None
+
+    async def _is_answered(self) -> bool:
+        from redis.exceptions import RedisError
+
+        try:
+            async with asyncio.timeout(PROBE_DEADLINE):
+                await self._client.script_load(SCRIPT)
+            async with asyncio.timeout(DEADLINE):  # a connection is there now, so this is how long a caller would wait
+                await self._client.ping()
+        except (RedisError, OSError, TimeoutError):
+            return False
+        self._is_up = True
+        return True
+
+
+def make_counters(address: str, *, name: str, log: Callable[..., None]) -> RedisCounters:
+    """`name`: what tells this deployment from others on the same server: the issuer. Raises `StartError`."""
+    try:
+        from redis.asyncio import BlockingConnectionPool, Redis
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
+        from redis.exceptions import ConnectionError as NoConnection
+    except ImportError as error:
+        raise StartError(
+            "shared names a Redis server, and the package for it is not installed.",
+            action="Run: pip install 'vestibule[redis]'",
+        ) from error
+    scheme, _, rest = address.partition("://")
+    try:
+        pool = BlockingConnectionPool.from_url(
+            f"{_SCHEMES.get(scheme, scheme)}://{rest}",
+            max_connections=CONNECTIONS,
+            timeout=DEADLINE,
+            socket_connect_timeout=PROBE_DEADLINE,
+            socket_timeout=PROBE_DEADLINE,
+            retry=Retry(NoBackoff(), 1, (NoConnection,)),  # a connection that the server has closed meanwhile
+        )
+    except ValueError as error:
+        raise StartError("The address in shared cannot be read.", action="Write redis://host:6379/0.") from error
+    prefix = f"vestibule:{hashlib.blake2b(name.encode(), digest_size=4).hexdigest()}:"
+    return RedisCounters(Redis(connection_pool=pool), prefix, log)
