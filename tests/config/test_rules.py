@@ -220,7 +220,7 @@ TAKEN = [
     f"{UPSTREAM}tokens: {{refresh_grace: 0s, code_lifetime: 60}}\nhttp: {{max_body: 1MB, max_head: 4096}}\n",
     f"{PUBLIC}{UPSTREAM}replicas: 3\nstore: env:DATABASE\nkeys: {{secret: env:ROOT}}\n",
     f"{UPSTREAM}store: sqlite://\n",
-    f"{UPSTREAM}limits: {{default: 100/minute, oauth: 20/minute, mcp: 200/minute, per: [tenant, principal, address]}}\n",
+    f"{UPSTREAM}limits: {{default: 100/minute, oauth: 20/minute, mcp: 9/second, per: [tenant, address]}}\n",
     f"{UPSTREAM}limits: {{mcp: {{tenant: 9000 / hour, principal: 5/second}}, upstreams: {{tickets: 9/day}}}}\n",
     f"{UPSTREAM}limits: {{oauth: {{client: 9/minute, address: 90/minute}}, grants: {{refresh_token: 60/minute}}}}\n",
     f"{UPSTREAM}shared: memory\n",

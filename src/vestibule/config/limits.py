@@ -65,9 +65,9 @@ Rates = Annotated[
     PlainSerializer(write_rates),
     WithJsonSchema(
         {
-            "anyOf": [
+            "oneOf": [
                 _RATE_SCHEMA,
-                {"type": "object", "properties": dict.fromkeys(PARTS, _RATE_SCHEMA), "additionalProperties": False},
+                {"type": "object", "propertyNames": {"enum": PARTS}, "additionalProperties": _RATE_SCHEMA},
             ]
         }
     ),

@@ -156,4 +156,4 @@ def make_counters(address: str, *, name: str, log: Callable[..., None]) -> Redis
     except ValueError as error:
         raise StartError("The address in shared cannot be read.", action="Write redis://host:6379/0.") from error
     prefix = f"vestibule:{hashlib.blake2b(name.encode(), digest_size=4).hexdigest()}:"
-    return RedisCounters(Redis(connection_pool=pool), prefix, log)
+    return RedisCounters(Redis.from_pool(pool), prefix, log)

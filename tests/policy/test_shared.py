@@ -1,0 +1,176 @@
+"""Limits over several replicas, on a real Redis: how much passes in all, and what happens when it goes."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from tests.parts.redis import RedisServer
+from tests.policy.conftest import Log, per_minute, somebody
+from vestibule.errors import CountersUnavailable, TooManyRequests
+from vestibule.model import Principal
+from vestibule.policy import CallRates, LeasedCallLimits, LocalThrottle, SharedThrottle
+from vestibule.policy.leases import TOLERANCE
+from vestibule.ports import SharedCounters, Want
+from vestibule.stores.redis import RedisCounters
+from vestibule.testing.clock import FrozenClock
+
+HERE = "192.0.2.7"
+LIMIT = 200
+
+
+class Counting:
+    """How often the counters are asked."""
+
+    def __init__(self, counters: SharedCounters) -> None:
+        self.asked = 0
+        self._counters = counters
+        self.is_up = counters.is_up
+
+    async def ask(self, wants):  # type: ignore[no-untyped-def]
+        self.asked += 1
+        return await self._counters.ask(wants)
+
+
+def replica(counters: SharedCounters, *, limit: int = LIMIT, of: int = 2) -> LeasedCallLimits:
+    return LeasedCallLimits(
+        CallRates({"principal": per_minute(limit)}, {}), FrozenClock().monotonic, counters, replicas=of
+    )
+
+
+async def call(limits: LeasedCallLimits, caller: Principal | None = None) -> bool:
+    """As the gateway does."""
+    caller = caller or somebody()
+    found = limits.take(caller, HERE, "a")
+    if found is None:
+        found = await limits.fetch(caller, HERE, "a")
+    return not found.retry_after
+
+
+async def test_two_replicas_with_half_of_the_load_each_give_no_more_than_the_limit(counters: RedisCounters) -> None:
+    replicas = [replica(counters), replica(counters)]
+    given = sum([await call(replicas[number % 2]) for number in range(3 * LIMIT)])
+    assert LIMIT * (1 - TOLERANCE) <= given <= LIMIT * (1 + TOLERANCE)
+
+
+async def test_the_same_with_all_calls_at_once(counters: RedisCounters) -> None:
+    replicas = [replica(counters), replica(counters)]
+    given = sum(await asyncio.gather(*(call(replicas[number % 2]) for number in range(3 * LIMIT))))
+    assert LIMIT * (1 - TOLERANCE) <= given <= LIMIT * (1 + TOLERANCE)
+
+
+async def test_a_small_limit_is_exact(counters: RedisCounters) -> None:
+    replicas = [replica(counters, limit=5), replica(counters, limit=5)]
+    assert sum([await call(replicas[number % 2]) for number in range(30)]) == 5
+
+
+async def test_a_lonely_replica_gets_nearly_all(counters: RedisCounters) -> None:
+    busy, idle = replica(counters), replica(counters)
+    await call(idle)
+    assert sum([await call(busy) for _ in range(2 * LIMIT)]) >= LIMIT * (1 - TOLERANCE) - 1
+
+
+async def test_the_counters_are_asked_once_for_a_share_and_not_for_a_refusal(counters: RedisCounters) -> None:
+    counting = Counting(counters)
+    one = replica(counting, of=1)
+    for _ in range(3 * LIMIT):
+        await call(one)
+    assert counting.asked <= 1 / TOLERANCE + 2
+
+
+async def test_calls_that_wait_are_asked_for_together(counters: RedisCounters) -> None:
+    counting = Counting(counters)
+    one = replica(counting)
+    await asyncio.gather(*(call(one, somebody(str(number))) for number in range(100)))
+    assert counting.asked <= 2
+
+
+async def test_a_grant_given_back_is_there_again(counters: RedisCounters) -> None:
+    throttle = SharedThrottle(counters, LocalThrottle(FrozenClock().monotonic))
+    rate = per_minute(2)
+    for _ in range(10):
+        await throttle.take("things", "k", rate)
+        await throttle.forgive("things", "k", rate)
+    await throttle.take("things", "k", rate)
+    await throttle.take("things", "k", rate)
+    with pytest.raises(TooManyRequests) as refused:
+        await throttle.take("things", "k", rate)
+    assert 29 <= refused.value.retry_after <= 30
+    assert refused.value.allowance is not None
+    assert refused.value.allowance.remaining == 0
+
+
+async def test_nothing_is_kept_for_longer_than_the_period_and_no_name_stands_in_it(
+    counters: RedisCounters, redis: RedisServer
+) -> None:
+    throttle = SharedThrottle(counters, LocalThrottle(FrozenClock().monotonic))
+    await throttle.take("guesses", "somebody@example.com" * 1000, per_minute(2))
+    client = counters._client
+    keys = await client.keys("*")
+    assert len(keys) == 1
+    assert len(keys[0]) < 100
+    assert b"somebody" not in keys[0]
+    assert 0 < await client.pttl(keys[0]) <= 60_000
+
+
+async def test_two_deployments_on_one_server_do_not_meet(redis: RedisServer, counters: RedisCounters, log: Log) -> None:
+    from vestibule.stores.redis import make_counters
+
+    other = make_counters(redis.address, name="https://other.example.com", log=log)
+    await other.open()
+    want = Want("things:k", per_minute(1))
+    assert [(await one.ask([want]))[0].cells for one in (counters, other, counters)] == [1, 1, 0]
+    await other.close()
+
+
+# --- Redis goes -----------------------------------------------------------------------------------------------------
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not is_so():
+            await asyncio.sleep(0.01)
+
+
+async def test_without_redis_this_replica_decides_with_one_line_in_the_log(
+    counters: RedisCounters, redis: RedisServer, log: Log
+) -> None:
+    one = replica(counters, limit=20, of=1)
+    assert sum([await call(one) for _ in range(10)]) == 10
+    redis.stop()
+    assert sum([await call(one) for _ in range(100)]) == 10  # what was counted before still counts
+    await until(lambda: bool(log.lines))
+    assert sum([await call(one) for _ in range(100)]) == 0
+    assert log.lines == ["shared_counters_lost"]
+
+
+async def test_it_comes_back_by_itself(counters: RedisCounters, redis: RedisServer, log: Log) -> None:
+    redis.stop()
+    with pytest.raises(CountersUnavailable):
+        await counters.ask([Want("k", per_minute(1))])
+    await until(lambda: bool(log.lines))
+    redis.start()
+    await until(counters.is_up)
+    assert (await counters.ask([Want("k", per_minute(1))]))[0].cells == 1
+    assert log.lines == ["shared_counters_lost", "shared_counters_back"]
+
+
+async def test_a_server_that_does_not_answer_is_waited_for_once(
+    counters: RedisCounters, redis: RedisServer, log: Log
+) -> None:
+    throttle = SharedThrottle(counters, LocalThrottle(FrozenClock().monotonic))
+    redis.pause()
+    started = asyncio.get_running_loop().time()
+    for _ in range(20):
+        await throttle.take("things", "k", per_minute(20))
+    assert asyncio.get_running_loop().time() - started < 1  # a deadline of a tenth for the first, nothing for the rest
+    with pytest.raises(TooManyRequests):
+        await throttle.take("things", "k", per_minute(20))
+    redis.resume()
+    await until(counters.is_up)
+
+
+async def test_a_server_that_lost_its_scripts_is_given_them_again(counters: RedisCounters) -> None:
+    await counters._client.script_flush()
+    assert (await counters.ask([Want("k", per_minute(1))]))[0].cells == 1
+    assert counters.is_up()
