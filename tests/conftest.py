@@ -1,4 +1,4 @@
-"""Fixtures for all tests: an upstream that records, a gateway before it; PostgreSQL and Redis, when one is asked for."""
+"""Fixtures for all tests: an upstream that records, a gateway before it; PostgreSQL and Redis when one is asked for."""
 
 import itertools
 import tempfile

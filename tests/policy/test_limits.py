@@ -9,7 +9,7 @@ from vestibule.errors import Allowance
 from vestibule.model import Principal, Rate
 from vestibule.policy import CallRates, LocalCallLimits
 from vestibule.policy.gcra import Buckets, count
-from vestibule.policy.limits import SITE, Part
+from vestibule.policy.limits import SITE, UNLIMITED, Part
 from vestibule.protocol.rate_limit import rate_limit_headers
 from vestibule.testing.clock import FrozenClock
 
@@ -76,6 +76,7 @@ def test_what_is_told_is_the_tightest(clock: FrozenClock) -> None:
 def test_the_headers_are_those_of_the_draft() -> None:
     told = dict(rate_limit_headers(Allowance("mcp-principal", 200, 60, 150, 12)))
     assert told == {"ratelimit-policy": '"mcp-principal";q=200;w=60', "ratelimit": '"mcp-principal";r=150;t=12'}
+    assert rate_limit_headers(UNLIMITED) == ()
     refused = dict(rate_limit_headers(Allowance("mcp-principal", 200, 60, 0, 60, 3)))
     assert refused["retry-after"] == "3"
 

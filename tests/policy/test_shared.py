@@ -1,18 +1,19 @@
 """Limits over several replicas, on a real Redis: how much passes in all, and what happens when it goes."""
 
 import asyncio
+import sys
 from collections.abc import Callable
 
 import pytest
 
 from tests.parts.redis import RedisServer
 from tests.policy.conftest import Log, per_minute, somebody
-from vestibule.errors import CountersUnavailable, TooManyRequests
+from vestibule.errors import CountersUnavailable, StartError, TooManyRequests
 from vestibule.model import Principal
 from vestibule.policy import CallRates, LeasedCallLimits, LocalThrottle, SharedThrottle
 from vestibule.policy.leases import TOLERANCE
 from vestibule.ports import SharedCounters, Want
-from vestibule.stores.redis import RedisCounters
+from vestibule.stores.redis import RedisCounters, make_counters
 from vestibule.testing.clock import FrozenClock
 
 HERE = "192.0.2.7"
@@ -114,8 +115,6 @@ async def test_nothing_is_kept_for_longer_than_the_period_and_no_name_stands_in_
 
 
 async def test_two_deployments_on_one_server_do_not_meet(redis: RedisServer, counters: RedisCounters, log: Log) -> None:
-    from vestibule.stores.redis import make_counters
-
     other = make_counters(redis.address, name="https://other.example.com", log=log)
     await other.open()
     want = Want("things:k", per_minute(1))
@@ -168,6 +167,28 @@ async def test_a_server_that_does_not_answer_is_waited_for_once(
         await throttle.take("things", "k", per_minute(20))
     redis.resume()
     await until(counters.is_up)
+
+
+async def test_a_server_that_is_not_there_at_the_start_is_no_reason_not_to_start(redis: RedisServer, log: Log) -> None:
+    redis.stop()
+    late = make_counters(redis.address, name="n", log=log)
+    await late.open()
+    assert not late.is_up()
+    redis.start()
+    await until(late.is_up)
+    await late.close()
+
+
+def test_without_the_package_the_start_says_what_to_install(monkeypatch: pytest.MonkeyPatch, log: Log) -> None:
+    monkeypatch.setitem(sys.modules, "redis.asyncio", None)
+    with pytest.raises(StartError) as refused:
+        make_counters("redis://localhost", name="n", log=log)
+    assert "vestibule[redis]" in refused.value.action
+
+
+def test_the_password_is_not_shown(log: Log) -> None:
+    made = make_counters("valkey://:swordfish@cache.internal:6379/0", name="n", log=log)
+    assert "swordfish" not in repr(made._client) + repr(made)
 
 
 async def test_a_server_that_lost_its_scripts_is_given_them_again(counters: RedisCounters) -> None:

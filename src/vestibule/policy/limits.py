@@ -73,7 +73,7 @@ class Plans:
         return plan.pairs(principal, address) if plan is not None else []
 
 
-UNLIMITED = Allowance("none", 1, 1, 1, 0)
+UNLIMITED = Allowance("", 0, 0, 0, 0)  # an upstream that no rate is about: nothing to tell
 
 
 class LocalCallLimits:

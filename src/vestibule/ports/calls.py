@@ -131,7 +131,8 @@ class CallLimits(Protocol):
 
     It has a monotonic clock of its own: a wall clock that is set must neither lock anybody out nor let them start anew.
     `principal`: None for a caller who is not known, or was refused; those are counted by address, whatever is
-    configured. `upstream`: its name. An answer with a `retry_after` above 0 is a refusal, and has counted nothing.
+    configured. `upstream`: its name. An answer with a `retry_after` above 0 is a refusal, and has counted nothing; one
+    with a `limit` of 0 says that nothing limits this call.
     """
 
     def take(self, principal: Principal | None, address: str, upstream: str) -> Allowance | None:

@@ -9,7 +9,12 @@ from vestibule.errors import Allowance
 
 
 def rate_limit_headers(allowance: Allowance) -> tuple[tuple[str, str], ...]:
-    """The lines for an answer, names in lower case; Retry-After (RFC 9110 §10.2.3) only when it was refused."""
+    """The lines for an answer, names in lower case; Retry-After (RFC 9110 §10.2.3) only when it was refused.
+
+    None where there is no limit.
+    """
+    if not allowance.limit:
+        return ()
     name = f'"{allowance.policy}"'
     lines = (
         ("ratelimit-policy", f"{name};q={allowance.limit};w={allowance.window}"),

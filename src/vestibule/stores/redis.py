@@ -11,9 +11,11 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from vestibule.errors import CountersUnavailable, StartError
+from vestibule.model import Rate
 from vestibule.ports import Given, Want
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 DEADLINE = 0.1  # seconds, for an answer
 PROBE_DEADLINE = 2.0  # seconds; a first connection takes longer, with TLS
 PROBE_INTERVAL = 1.0  # seconds
-CONNECTIONS = 16
+CONNECTIONS = 8
 
 # GCRA, as in policy/gcra.py, in microseconds. string.format: Lua writes large numbers with 14 digits only.
 SCRIPT = """
@@ -48,6 +50,7 @@ return {given, math.floor(left / interval + 0.000001), math.ceil(free_at - now),
 """
 _DIGEST = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()  # what EVALSHA knows a script by
 
+_PROBE = Want("probe", Rate(1, timedelta(seconds=1)), cells=-1)  # leaves nothing, and must be allowed to write
 _SCHEMES = {"valkey": "redis", "valkeys": "rediss"}
 
 
@@ -66,8 +69,8 @@ class RedisCounters:
 
     async def open(self) -> None:
         """Look whether it is there; when it is not, go on without it and keep looking."""
-        if not await self._is_answered():
-            self._lost()
+        if why := await self._why_not():
+            self._lost(why)
 
     async def close(self) -> None:
         if self._probe is not None:
@@ -89,7 +92,7 @@ class RedisCounters:
                     await self._client.script_load(SCRIPT)
                     answers = await self._evaluate(wants)
         except (RedisError, OSError, TimeoutError) as error:
-            self._lost(error)
+            self._lost(str(error) or "no answer in time")
             raise CountersUnavailable("The shared counters do not answer.", detail=str(error)) from error
         return [Given(given, left, reset / 1e6, wait / 1e6) for given, left, reset, wait in answers]
 
@@ -102,37 +105,41 @@ class RedisCounters:
         answers: Sequence[Any] = await pipeline.execute()
         return answers
 
-    def _lost(self, error: BaseException | None = None) -> None:
+    def _lost(self, why: str) -> None:
         self._is_up = False
         if self._probe is None:
-            self._probe = asyncio.create_task(self._look_for_it(error))
+            self._probe = asyncio.create_task(self._look_for_it(why))
 
-    async def _look_for_it(self, error: BaseException | None) -> None:
+    async def _look_for_it(self, why: str) -> None:
         """At once, for it may have been one slow answer; then every second. One line when it is gone, one when back."""
-        if not await self._is_answered():
-            self._log("shared_counters_lost", level="warning", reason=str(error or "no answer")[:200])
+        if await self._why_not():
+            self._log("shared_counters_lost", level="warning", reason=why[:200])
             await asyncio.sleep(PROBE_INTERVAL)
-            while not await self._is_answered():  # noqa: ASYNC110 - nothing tells us when a server is back
+            while await self._why_not():  # noqa: ASYNC110 - nothing tells us when a server is back
                 await asyncio.sleep(PROBE_INTERVAL)
             self._log("shared_counters_back")
         self._probe = None
 
-    async def _is_answered(self) -> bool:
+    async def _why_not(self) -> str:
+        """Empty when it is there, and answers as quickly as a caller would need it."""
         from redis.exceptions import RedisError
 
         try:
             async with asyncio.timeout(PROBE_DEADLINE):
                 await self._client.script_load(SCRIPT)
-            async with asyncio.timeout(DEADLINE):  # a connection is there now, so this is how long a caller would wait
-                await self._client.ping()
-        except (RedisError, OSError, TimeoutError):
-            return False
+            async with asyncio.timeout(DEADLINE):  # there is a connection now
+                await self._evaluate([_PROBE])
+        except (RedisError, OSError, TimeoutError) as error:
+            return str(error) or "no answer in time"
         self._is_up = True
-        return True
+        return ""
 
 
-def make_counters(address: str, *, name: str, log: Callable[..., None]) -> RedisCounters:
-    """`name`: what tells this deployment from others on the same server: the issuer. Raises `StartError`."""
+def make_counters(address: str, *, name: str, log: Callable[..., None], ca_file: str | None = None) -> RedisCounters:
+    """`name`: what tells this deployment from others on the same server: the issuer. Raises `StartError`.
+
+    `ca_file`: more certificate authorities, for rediss; the certificate is always verified.
+    """
     try:
         from redis.asyncio import BlockingConnectionPool, Redis
         from redis.asyncio.retry import Retry
@@ -144,14 +151,17 @@ def make_counters(address: str, *, name: str, log: Callable[..., None]) -> Redis
             action="Run: pip install 'vestibule[redis]'",
         ) from error
     scheme, _, rest = address.partition("://")
+    scheme = _SCHEMES.get(scheme, scheme)
+    tls = {"ssl_ca_certs": ca_file} if scheme == "rediss" and ca_file is not None else {}
     try:
         pool = BlockingConnectionPool.from_url(
-            f"{_SCHEMES.get(scheme, scheme)}://{rest}",
+            f"{scheme}://{rest}",
             max_connections=CONNECTIONS,
             timeout=DEADLINE,
             socket_connect_timeout=PROBE_DEADLINE,
             socket_timeout=PROBE_DEADLINE,
             retry=Retry(NoBackoff(), 1, (NoConnection,)),  # a connection that the server has closed meanwhile
+            **tls,
         )
     except ValueError as error:
         raise StartError("The address in shared cannot be read.", action="Write redis://host:6379/0.") from error

@@ -42,7 +42,12 @@ async def open_limits(configuration: Configuration, monotonic: Callable[[], floa
     limited = bool(rates.usual or rates.upstreams)
     if configuration.shared == "memory":
         return Limits(local, LocalCallLimits(rates, monotonic) if limited else None, None)
-    counters = make_counters(configuration.shared, name=configuration.issuer, log=event_logger("limits"))
+    counters = make_counters(
+        configuration.shared,
+        name=configuration.issuer,
+        log=event_logger("limits"),
+        ca_file=configuration.outbound.ca_file,
+    )
     await counters.open()
     calls = LeasedCallLimits(rates, monotonic, counters, replicas=configuration.replicas) if limited else None
     return Limits(SharedThrottle(counters, local), calls, counters)
