@@ -54,6 +54,12 @@ class Buckets:
         if len(kept) > self._max_keys:
             self._make_room(now)
 
+    def add(self, key: str, now: float, cells: int) -> None:
+        """So many have been counted elsewhere."""
+        after = max(self.free_at.get(key, now) - now, 0.0) + cells * self.interval
+        if after > 0:
+            self.keep(key, now, now + min(after, self.period))
+
     def give_back(self, key: str) -> None:
         if key in self.free_at:
             self.free_at[key] -= self.interval

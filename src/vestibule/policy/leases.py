@@ -8,7 +8,7 @@ one period, when it would have been free again anyhow.
     take    no waiting: counts off what is held; refuses while the counters have said so; else "ask"
     fetch   all that wait are asked for together, one round trip at a time
 
-While the counters cannot be asked, this process counts for itself, with the counts it has kept all along.
+While the counters cannot be asked, this process counts for itself; the shares it has had count there as used.
 """
 
 import asyncio
@@ -76,15 +76,13 @@ class LeasedCallLimits:
             if held.cells < 1:
                 return _refusal(buckets, held, now)
             shares.append(held)
-        tightest = 0
+        tightest, least = 0, float("inf")
         for index, held in enumerate(shares):
             held.cells -= 1
-            if held.cells + held.elsewhere < shares[tightest].cells + shares[tightest].elsewhere:
-                tightest = index
-            buckets, key = pairs[index]
-            free_at = buckets.free_at.get(key, now)
-            buckets.keep(key, now, min(max(free_at, now) + buckets.interval, now + buckets.period))
-            if held.cells == 0:
+            left = held.cells + held.elsewhere
+            if left < least:
+                tightest, least = index, left
+            if not held.cells:
                 held.until = now  # the next one asks
         return _allowance(pairs[tightest][0], shares[tightest], now)
 
@@ -131,6 +129,7 @@ class LeasedCallLimits:
 
     def _hold(self, name: tuple[str, str], buckets: Buckets, given: Given, now: float) -> None:
         until = now + (buckets.period if given.cells else given.wait)
+        buckets.add(name[1], now, given.cells)  # so that losing the counters lets nobody begin anew
         before = self._held.get(name)
         kept = before.cells if before is not None and before.until > now else 0
         self._held[name] = _Held(given.cells + kept, given.remaining, now + given.reset, until)
