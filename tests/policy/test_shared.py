@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -169,6 +170,38 @@ async def test_a_server_that_does_not_answer_is_waited_for_once(
     await until(counters.is_up)
 
 
+async def test_a_server_that_is_too_slow_is_not_used(redis: RedisServer, log: Log, tmp_path: Path) -> None:
+    """It answers after a fifth of a second each time: nobody waits for that more than once."""
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        back, there = await asyncio.open_unix_connection(redis.address.removeprefix("unix://"))
+
+        async def answer() -> None:
+            while piece := await back.read(65536):
+                await asyncio.sleep(0.2)
+                writer.write(piece)
+
+        answering = asyncio.create_task(answer())
+        while piece := await reader.read(65536):
+            there.write(piece)
+        there.close()
+        answering.cancel()
+        writer.close()
+
+    async with await asyncio.start_unix_server(relay, tmp_path / "slow"):
+        slow = make_counters(f"unix://{tmp_path / 'slow'}", name="n", log=log)
+        await slow.open()
+        assert not slow.is_up()
+        await until(lambda: bool(log.lines))
+        throttle = SharedThrottle(slow, LocalThrottle(FrozenClock().monotonic))
+        started = asyncio.get_running_loop().time()
+        for _ in range(20):
+            await throttle.take("things", "k", per_minute(20))
+        assert asyncio.get_running_loop().time() - started < 0.5
+        assert log.lines == ["shared_counters_lost"]
+        await slow.close()
+
+
 async def test_a_server_that_is_not_there_at_the_start_is_no_reason_not_to_start(redis: RedisServer, log: Log) -> None:
     redis.stop()
     late = make_counters(redis.address, name="n", log=log)
@@ -189,6 +222,28 @@ def test_without_the_package_the_start_says_what_to_install(monkeypatch: pytest.
 def test_the_password_is_not_shown(log: Log) -> None:
     made = make_counters("valkey://:swordfish@cache.internal:6379/0", name="n", log=log)
     assert "swordfish" not in repr(made._client) + repr(made)
+
+
+async def test_a_server_whose_clock_is_set_back_keeps_nobody_waiting_longer_than_a_period(
+    counters: RedisCounters,
+) -> None:
+    want = Want("k", per_minute(1))
+    await counters.ask([want])
+    (key,) = await counters._client.keys("*")
+    in_an_hour = int(await counters._client.get(key) or 0) + 3_600_000_000
+    await counters._client.set(key, in_an_hour)
+    answer = (await counters.ask([want]))[0]
+    assert (answer.cells, answer.wait) == (0, 60)
+
+
+async def test_a_server_that_may_not_write_is_as_good_as_none(counters: RedisCounters, log: Log) -> None:
+    """A replica of Redis, or one that is full: it answers, and counts nothing."""
+    await counters._client.config_set("maxmemory", "1")
+    with pytest.raises(CountersUnavailable):
+        await counters.ask([Want("k", per_minute(1))])
+    await until(lambda: log.lines == ["shared_counters_lost"])
+    await counters._client.config_set("maxmemory", "0")
+    await until(counters.is_up)
 
 
 async def test_a_server_that_lost_its_scripts_is_given_them_again(counters: RedisCounters) -> None:

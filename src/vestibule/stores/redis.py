@@ -50,7 +50,7 @@ return {given, math.floor(left / interval + 0.000001), math.ceil(free_at - now),
 """
 _DIGEST = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()  # what EVALSHA knows a script by
 
-_PROBE = Want("probe", Rate(1, timedelta(seconds=1)), cells=-1)  # leaves nothing, and must be allowed to write
+_PROBE = Want("probe", Rate(1_000_000, timedelta(seconds=1)))  # writes, as a server that is full would refuse
 _SCHEMES = {"valkey": "redis", "valkeys": "rediss"}
 
 

@@ -198,7 +198,7 @@ class House:
             clients=ClientDirectory(
                 {client.client_id: client for client in make_clients(configuration, resources)},
                 store.clients,
-                ClientDocuments(fetcher, clock, make_trust(configuration))
+                ClientDocuments(fetcher, clock, make_trust(configuration), monotonic=limits.monotonic)
                 if configuration.client_documents.enabled
                 else None,
                 issuer=configuration.issuer,

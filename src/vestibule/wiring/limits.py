@@ -27,6 +27,7 @@ _GRANT_TYPES = {
 class Limits:
     """Everything that counts."""
 
+    monotonic: Callable[[], float]
     throttle: Throttle
     calls: CallLimits | None  # None: calls are not limited
     counters: RedisCounters | None  # None: every replica counts for itself
@@ -41,7 +42,7 @@ async def open_limits(configuration: Configuration, monotonic: Callable[[], floa
     rates, local = call_rates(configuration), LocalThrottle(monotonic)
     limited = bool(rates.usual or rates.upstreams)
     if configuration.shared == "memory":
-        return Limits(local, LocalCallLimits(rates, monotonic) if limited else None, None)
+        return Limits(monotonic, local, LocalCallLimits(rates, monotonic) if limited else None, None)
     counters = make_counters(
         configuration.shared,
         name=configuration.issuer,
@@ -50,7 +51,7 @@ async def open_limits(configuration: Configuration, monotonic: Callable[[], floa
     )
     await counters.open()
     calls = LeasedCallLimits(rates, monotonic, counters, replicas=configuration.replicas) if limited else None
-    return Limits(SharedThrottle(counters, local), calls, counters)
+    return Limits(monotonic, SharedThrottle(counters, local), calls, counters)
 
 
 def call_rates(configuration: Configuration) -> CallRates:
