@@ -231,15 +231,23 @@ class ServerError(OAuthError):
 class PageError(VestibuleError):
     """Shown as a page. Used where no redirect URI has been proven, so that nothing may be sent anywhere.
 
-    `error` is the OAuth code that fits, for tools that read the page's JSON form.
+    `error` is the OAuth code that fits, for tools that read the page's JSON form. `retry_after`: seconds; 0: not told.
     """
 
     def __init__(
-        self, message: str, *, action: str = "", detail: str = "", status: int = 400, error: str = "invalid_request"
+        self,
+        message: str,
+        *,
+        action: str = "",
+        detail: str = "",
+        status: int = 400,
+        error: str = "invalid_request",
+        retry_after: int = 0,
     ) -> None:
         super().__init__(message, action=action, detail=detail)
         self.status = status
         self.error = error
+        self.retry_after = retry_after
 
 
 class SignInFirst(PageError):

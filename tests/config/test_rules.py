@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from tests.config.conftest import OTHER, PUBLIC, STRONG, UPSTREAM, Faults, Load
+from vestibule.config.notes import notes_on
 
 HTTPS_UPSTREAM = "upstreams: [{name: tickets, url: 'https://tickets.internal/mcp'%s}]\n"
 CLIENT = UPSTREAM + "clients: [{client_id: '%s', redirect_uris: ['%s']%s}]\n"
@@ -276,3 +277,10 @@ def test_a_typo_gets_an_answer(faults: Faults, typo: str, meant: str | None) -> 
 def test_a_typo_in_a_kind_of_provider_gets_an_answer(faults: Faults) -> None:
     found: Mapping[str, object] = faults(PUBLIC.replace("client_id", "client_ids") + UPSTREAM)
     assert set(found) == {"identity_providers[0].client_ids", "identity_providers[0].client_id"}
+
+
+def test_replicas_that_count_each_for_itself_are_told_of(read: Load) -> None:
+    text = f"{PUBLIC}{UPSTREAM}replicas: 3\nstore: env:DATABASE\nkeys: {{secret: env:ROOT}}\n"
+    told = "each of the 3 replicas counts its limits for itself"
+    assert any(told in note for note in notes_on(read(text, ENVIRON), {}))
+    assert not any(told in note for note in notes_on(read(f"{text}shared: env:REDIS\n", ENVIRON), {}))

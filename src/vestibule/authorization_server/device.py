@@ -106,7 +106,10 @@ async def _find(typed: str, server: AuthorizationServer, context: Context) -> De
         await server.throttle.take("user codes of a site", site_of(context.address), TRIES_OF_SITE)
     except TooManyRequests as error:
         raise PageError(
-            "Too many codes have been typed.", action=f"Wait {error.retry_after} seconds.", status=429
+            "Too many codes have been typed.",
+            action=f"Wait {error.retry_after} seconds.",
+            status=429,
+            retry_after=error.retry_after,
         ) from error
     code = read_user_code(typed)
     request = await server.store.device_requests.find(code, now=server.clock()) if code else None

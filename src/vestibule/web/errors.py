@@ -45,6 +45,8 @@ def error_page(error: VestibuleError, pages: Pages, request_id: str) -> Response
     status = error.status if isinstance(error, PageError | Refusal | OAuthError) else 500
     view = ErrorView(message=error.message, action=error.action, request_id=request_id, status=status)
     headers = {"Retry-After": _RETRY_AFTER} if status == 503 else {}
+    if isinstance(error, PageError) and error.retry_after:
+        headers["Retry-After"] = str(error.retry_after)
     return pages.respond(pages.error(view), status=status, headers=headers)
 
 
