@@ -14,6 +14,7 @@ from tests.security.vectors import vector
 from tests.support.house import Door, Flow, SignedIn, open_door
 from tests.support.wire import Wire, head
 from vestibule.policy import CallRates, LocalCallLimits, LocalThrottle
+from vestibule.protocol.registration import DEVICE_CODE
 from vestibule.testing.clock import FrozenClock
 from vestibule.testing.recording_upstream import RecordingUpstream
 
@@ -119,6 +120,25 @@ async def test_at_the_limit_a_replayed_token_ends_its_family_all_the_same(limite
     _, token = await use_up(limited, person)
     assert (await refresh(limited, person, person.refresh_token)).json()["error"] == "invalid_grant"
     assert (await refresh(limited, person, token)).json()["error"] == "invalid_grant"
+
+
+async def test_at_the_limit_a_replayed_code_ends_what_it_gave_all_the_same(limited: Door) -> None:
+    client = await limited.register()
+    people = [await limited.sign_in(client=client) for _ in range(LIMIT)]
+    assert (await people[0].flow.redeem()).json()["error"] == "invalid_grant"
+    assert (await limited.call(people[0].access_token)).status_code == 401
+    another = Flow(limited, client)
+    another.code = (await people[0].visitor.approve(another))["code"]
+    assert (await another.redeem()).status_code == 429
+
+
+async def test_a_device_that_polls_is_not_counted_until_it_gets_something(limited: Door) -> None:
+    client = await limited.register(grant_types=[DEVICE_CODE])
+    answer = await limited.post("/device_authorization", {"client_id": client["client_id"], "resource": limited.mcp})
+    form = {"grant_type": DEVICE_CODE, "device_code": answer.json()["device_code"], "client_id": client["client_id"]}
+    for _ in range(ROUNDS):
+        limited.clock.advance(6)
+        assert (await limited.post("/token", form)).json()["error"] == "authorization_pending"
 
 
 async def test_a_429_spends_nothing(limited: Door) -> None:

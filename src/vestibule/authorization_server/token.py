@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from vestibule.authorization_server.authenticate import Credentials, authenticate
-from vestibule.authorization_server.grants.authorization_code import check_code_lives, redeem_authorization_code
+from vestibule.authorization_server.grants.authorization_code import redeem_authorization_code
 from vestibule.authorization_server.grants.call import TokenCall
 from vestibule.authorization_server.grants.client_credentials import give_to_client
 from vestibule.authorization_server.grants.device_code import redeem_device_code
@@ -14,17 +14,16 @@ from vestibule.authorization_server.grants.jwt_bearer import (
     redeem_assertion,
     redeem_workload_token,
 )
-from vestibule.authorization_server.grants.refresh_token import check_refresh_token_lives, redeem_refresh_token
+from vestibule.authorization_server.grants.refresh_token import redeem_refresh_token
 from vestibule.authorization_server.grants.token_exchange import exchange_token
 from vestibule.authorization_server.replies import Context, JsonReply
 from vestibule.authorization_server.server import AuthorizationServer
-from vestibule.authorization_server.token_limits import Asker, count_refusal, forgive, take
+from vestibule.authorization_server.token_limits import Admission, count_refusal
 from vestibule.errors import (
     AuthorizationPending,
     InvalidDpopProof,
     OAuthError,
     SlowDown,
-    TooManyRequests,
     UnauthorizedClient,
     UnsupportedGrantType,
     UseDpopNonce,
@@ -46,12 +45,6 @@ GRANTS: Mapping[str, GrantHandler] = {
     JWT_BEARER: redeem_assertion,
 }
 
-# What tells, and spends nothing, that a grant is over: asked at the limit, where nothing is given.
-LIVES: Mapping[str, Callable[[TokenCall, AuthorizationServer], Awaitable[None]]] = {
-    "authorization_code": check_code_lives,
-    "refresh_token": check_refresh_token_lives,
-}
-
 REFUSALS_RECORDED = Rate(60, timedelta(minutes=1))  # of one network; the trail must not be a way to fill the disk
 _NOTHING_HAPPENED = (AuthorizationPending, SlowDown, UseDpopNonce)  # a step of the protocol, not a refusal
 
@@ -63,8 +56,11 @@ async def token(form: Parameters, credentials: Credentials, server: Authorizatio
         grant_type = require(form, "grant_type")
         if grant_type not in GRANTS:
             raise UnsupportedGrantType("This grant type is not supported.", action=f"Supported: {', '.join(GRANTS)}.")
+        admission = Admission(grant_type, context.address, server.settings.token_limits, server.throttle)
         if grant_type == JWT_BEARER and is_of_workload(form, server):
-            return await _give_to_workload(form, credentials, server, context)
+            thumbprint = await proven_key(credentials, server, endpoint="/token")
+            reply = await redeem_workload_token(form, server, context, admission, key_thumbprint=thumbprint)
+            return replace(reply, allowance=admission.allowance)
         client = await authenticate(form, credentials, server, context, endpoint="/token")  # 401 invalid_client
         client_id = client.client_id
         if grant_type not in client.grant_types:
@@ -72,7 +68,9 @@ async def token(form: Parameters, credentials: Credentials, server: Authorizatio
         thumbprint = await proven_key(credentials, server, endpoint="/token")  # 400 invalid_dpop_proof
         if client.needs_dpop and not thumbprint:
             raise InvalidDpopProof("This client is registered for tokens that are bound to a key: send a DPoP proof.")
-        return await _give(grant_type, TokenCall(form, client, context, thumbprint), server)  # 400 invalid_grant, …
+        call = TokenCall(form, client, context, admission, thumbprint)
+        reply = await GRANTS[grant_type](call, server)  # 400 invalid_grant, …; 429
+        return replace(reply, allowance=admission.allowance)
     except _NOTHING_HAPPENED:
         raise
     except OAuthError as error:
@@ -82,37 +80,6 @@ async def token(form: Parameters, credentials: Credentials, server: Authorizatio
         limits = server.settings.token_limits
         await count_refusal(error, form, client_id, context.address, limits, server.throttle)  # 429
         raise
-
-
-async def _give(grant_type: str, call: TokenCall, server: AuthorizationServer) -> JsonReply:
-    """What the grant gives, if its limit allows; at the limit, a grant that is over is told so first."""
-    asker = Asker(grant_type, call.client.client_id, call.context.address)
-    try:
-        allowance = await take(asker, server.settings.token_limits, server.throttle)
-    except TooManyRequests:
-        if grant_type in LIVES:
-            await LIVES[grant_type](call, server)
-        raise
-    try:
-        reply = await GRANTS[grant_type](call, server)
-    except BaseException:
-        await forgive(asker, server.settings.token_limits, server.throttle)
-        raise
-    return replace(reply, allowance=allowance)
-
-
-async def _give_to_workload(
-    form: Parameters, credentials: Credentials, server: AuthorizationServer, context: Context
-) -> JsonReply:
-    thumbprint = await proven_key(credentials, server, endpoint="/token")
-    asker = Asker(JWT_BEARER, "", context.address)
-    allowance = await take(asker, server.settings.token_limits, server.throttle)
-    try:
-        reply = await redeem_workload_token(form, server, context, key_thumbprint=thumbprint)
-    except BaseException:
-        await forgive(asker, server.settings.token_limits, server.throttle)
-        raise
-    return replace(reply, allowance=allowance)
 
 
 async def proven_key(credentials: Credentials, server: AuthorizationServer, *, endpoint: str) -> str:

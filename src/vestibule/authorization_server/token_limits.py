@@ -1,9 +1,10 @@
 """How often /token gives, and how often it is asked in vain: two counts, for each grant type.
 
 What is given counts by client and network, because anybody can say a public client's name; where the operator wants,
-by network alone as well. What is refused counts apart, by what was presented: a program that shows one dead token
-again and again is slowed down, and neither another token of the same client nor another grant type notices. At the
-limit of what is given, a grant that is over is still told so: `invalid_grant` is how a client learns to sign in again.
+by network alone as well. It is counted when the grant has been proven, so that at the limit a grant that is over is
+still told so: `invalid_grant` is how a client learns to sign in again. What is refused counts apart, by what was
+presented: a program that shows one dead token again and again is slowed down, and neither another token of the same
+client nor another grant type notices.
 """
 
 from collections.abc import Mapping
@@ -35,49 +36,31 @@ class TokenLimits:
         return self.grants.get(grant_type, self.usual)
 
 
-@dataclass(frozen=True, slots=True)
-class Asker:
-    """Who asks for what at /token."""
+class Admission:
+    """Room for one token: a grant takes it when everything is proven, and before anything is spent."""
 
-    grant_type: str
-    client_id: str
-    address: str
+    def __init__(self, grant_type: str, address: str, limits: TokenLimits, throttle: Throttle) -> None:
+        self.allowance: Allowance | None = None  # the tightest, when it has been taken
+        self._kind = f"grant {grant_type.rpartition(':')[2]}"
+        self._network = network_of(address)
+        self._limit = limits.of(grant_type)
+        self._throttle = throttle
 
-    def counts(self, limit: GrantLimit) -> list[tuple[str, str, Rate]]:
-        """What a token that is given counts in: what, key, rate."""
-        kind, network = f"grant {self.grant_type.rpartition(':')[2]}", network_of(self.address)
-        counts = []
-        if limit.client is not None:
-            counts.append((kind, f"{self.client_id}\n{network}", limit.client))
-        if limit.address is not None:
-            counts.append((f"{kind} by address", network, limit.address))
-        return counts
-
-
-async def take(asker: Asker, limits: TokenLimits, throttle: Throttle) -> Allowance | None:
-    """Count a token before it is given, so that many at once are not all given. Raises `TooManyRequests`."""
-    tightest: Allowance | None = None
-    taken: list[tuple[str, str, Rate]] = []
-    for what, key, rate in asker.counts(limits.of(asker.grant_type)):
+    async def take(self, client_id: str) -> None:
+        """Raises `TooManyRequests`, which counts nothing."""
+        by_client = (self._kind, f"{client_id}\n{self._network}")
+        if self._limit.client is not None:
+            self.allowance = await self._throttle.take(*by_client, self._limit.client)
+        if self._limit.address is None:
+            return
         try:
-            allowance = await throttle.take(what, key, rate)
+            in_all = await self._throttle.take(f"{self._kind} by address", self._network, self._limit.address)
         except TooManyRequests:
-            await _forgive(taken, throttle)
+            if self._limit.client is not None:
+                await self._throttle.forgive(*by_client, self._limit.client)
             raise
-        taken.append((what, key, rate))
-        if tightest is None or allowance.remaining < tightest.remaining:
-            tightest = allowance
-    return tightest
-
-
-async def forgive(asker: Asker, limits: TokenLimits, throttle: Throttle) -> None:
-    """Nothing was given after all."""
-    await _forgive(asker.counts(limits.of(asker.grant_type)), throttle)
-
-
-async def _forgive(counts: list[tuple[str, str, Rate]], throttle: Throttle) -> None:
-    for what, key, rate in counts:
-        await throttle.forgive(what, key, rate)
+        if self.allowance is None or in_all.remaining < self.allowance.remaining:
+            self.allowance = in_all
 
 
 async def count_refusal(

@@ -24,6 +24,8 @@ async def redeem_authorization_code(call: TokenCall, server: AuthorizationServer
     if code is None:
         raise InvalidGrant("The code is not known, or has expired.", action=_START_AGAIN)
     check_proofs(call, code)
+    if code.redeemed_at is None and code.expires_at > server.clock():  # a replay ends the grant at the limit too
+        await call.admit()
     if await server.store.codes.redeem(code.digest, now=server.clock()) is None:
         await _answer_replay(code, call, server)
     grant = await live_grant(code.grant_id, server)
@@ -38,16 +40,6 @@ async def redeem_authorization_code(call: TokenCall, server: AuthorizationServer
         target=grant.grant_id,
     )
     return token_reply(call, grant, code.scopes, refresh_token, server)
-
-
-async def check_code_lives(call: TokenCall, server: AuthorizationServer) -> None:
-    """Raises `InvalidGrant` for one that is over, and ends what a replayed one gave; spends nothing."""
-    code = await server.store.codes.get(digest(require(call.form, "code")))
-    if code is None:
-        raise InvalidGrant("The code is not known, or has expired.", action=_START_AGAIN)
-    check_proofs(call, code)
-    if code.redeemed_at is not None or code.expires_at <= server.clock():
-        await _answer_replay(code, call, server)
 
 
 def check_proofs(call: TokenCall, code: AuthorizationCode) -> None:

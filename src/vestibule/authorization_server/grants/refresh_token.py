@@ -31,6 +31,8 @@ async def redeem_refresh_token(call: TokenCall, server: AuthorizationServer) -> 
             raise InvalidTarget("The grant is for another resource.", action=f"It is for {grant.resource}.")
     scopes = narrowed(read_scope(call.form.get("scope")), grant.scopes)
     scopes = permitted(scopes, grant.identity.roles, server.settings.permissions)  # the file may say less by now
+    if token.spent_at is None:  # what a spent one gives has been counted; or its family ends, at the limit too
+        await call.admit()
     successor = await _rotate(token, grant, call, server) or await _answer_again(token, call, server)
     await server.record(
         call.context,
@@ -42,13 +44,6 @@ async def redeem_refresh_token(call: TokenCall, server: AuthorizationServer) -> 
         target=grant.grant_id,
     )
     return token_reply(call, grant, scopes, successor, server)
-
-
-async def check_refresh_token_lives(call: TokenCall, server: AuthorizationServer) -> None:
-    """Raises `InvalidGrant` for one that is over, and ends the family of one that is replayed; spends nothing."""
-    token, _ = await _find(call, server)
-    if token.spent_at is not None:
-        await _answer_again(token, call, server)
 
 
 async def _find(call: TokenCall, server: AuthorizationServer) -> tuple[RefreshToken, Grant]:
