@@ -1,4 +1,4 @@
-"""Fixtures for all tests: an upstream that records, a gateway before it, a PostgreSQL 18 when one is asked for."""
+"""Fixtures for all tests: an upstream that records, a gateway before it; PostgreSQL and Redis when one is asked for."""
 
 import itertools
 import tempfile
@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from hypothesis import settings
 
+from tests.parts.redis import RedisServer
 from tests.support.house import Door, open_door
 from vestibule.testing.recording_upstream import RecordingUpstream
 
@@ -40,6 +41,13 @@ def postgres(postgres_server: str) -> Iterator[str]:
     yield f"{postgres_server}&options=-csearch_path%3D{name}"
     with psycopg.connect(postgres_server, autocommit=True) as connection:
         connection.execute(f"DROP SCHEMA {name} CASCADE")
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis of this test's own, which it may stop, pause and start again."""
+    with RedisServer(tmp_path / "redis") as server:
+        yield server
 
 
 @pytest.fixture

@@ -15,13 +15,14 @@ Nothing here knows HTTP frameworks; `status` is the number that the one renderer
     │   ├── MissingAuthorization, InvalidToken, TokenExpired, …     401
     │   ├── InsufficientScope, OriginDenied, PolicyDenied           403
     │   └── UpstreamUnavailable, UpstreamTimeout, …                 502, 504
+    ├── CountersUnavailable        what replicas share about limits cannot be asked; never shown
     ├── FetchError                 something we asked of the outside did not come
     │   └── FetchRefused           the address guard or a cap said no before or while asking
     └── Unavailable                a part we depend on is gone for now (503)
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 
 class VestibuleError(Exception):
@@ -32,6 +33,17 @@ class VestibuleError(Exception):
         self.message = message
         self.action = action
         self.detail = detail
+
+
+class Allowance(NamedTuple):
+    """What is left to a caller, by the limit that leaves the least. Here, because the errors about limits carry it."""
+
+    policy: str  # its name, for the RateLimit header
+    limit: int
+    window: int  # seconds
+    remaining: int
+    reset: int  # seconds until it is whole again
+    retry_after: int = 0  # seconds; above 0: refused
 
 
 # --- the program does not start -------------------------------------------------------------------------------------
@@ -177,9 +189,12 @@ class TooManyRequests(OAuthError):
     error = "temporarily_unavailable"
     status = 429
 
-    def __init__(self, message: str, *, retry_after: int, action: str = "", detail: str = "") -> None:
+    def __init__(
+        self, message: str, *, retry_after: int, action: str = "", detail: str = "", allowance: Allowance | None = None
+    ) -> None:
         super().__init__(message, action=action or f"Wait {retry_after} seconds.", detail=detail)
         self.retry_after = retry_after
+        self.allowance = allowance
 
 
 class InvalidRedirectUri(OAuthError):
@@ -217,15 +232,23 @@ class ServerError(OAuthError):
 class PageError(VestibuleError):
     """Shown as a page. Used where no redirect URI has been proven, so that nothing may be sent anywhere.
 
-    `error` is the OAuth code that fits, for tools that read the page's JSON form.
+    `error` is the OAuth code that fits, for tools that read the page's JSON form. `retry_after`: seconds; 0: not told.
     """
 
     def __init__(
-        self, message: str, *, action: str = "", detail: str = "", status: int = 400, error: str = "invalid_request"
+        self,
+        message: str,
+        *,
+        action: str = "",
+        detail: str = "",
+        status: int = 400,
+        error: str = "invalid_request",
+        retry_after: int = 0,
     ) -> None:
         super().__init__(message, action=action, detail=detail)
         self.status = status
         self.error = error
+        self.retry_after = retry_after
 
 
 class SignInFirst(PageError):
@@ -386,8 +409,19 @@ class HostDenied(Refusal):
 
 
 class RateLimited(Refusal):
+    """RFC 6585 §4. `allowance` says which limit it was, and how long to wait."""
+
     code = "RATE_LIMITED"
     status = 429
+
+    def __init__(self, allowance: Allowance, *, detail: str = "") -> None:
+        super().__init__("Too many requests.", action=f"Wait {allowance.retry_after} seconds.", detail=detail)
+        self.allowance = allowance
+
+    @property
+    def retry_after(self) -> int:
+        """Seconds."""
+        return self.allowance.retry_after
 
 
 class UpstreamUnavailable(Refusal):
@@ -412,6 +446,10 @@ class UpstreamCredentialFailed(Refusal):
 
 class FetchError(VestibuleError):
     """Something we asked of the outside did not come. `message` is the same for every cause a stranger may steer."""
+
+
+class CountersUnavailable(VestibuleError):
+    """The counts that replicas share cannot be asked; nobody outside is told, this replica's own count decides."""
 
 
 class FetchRefused(FetchError):

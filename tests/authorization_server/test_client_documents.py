@@ -57,7 +57,7 @@ def clock() -> FrozenClock:
 
 @pytest.fixture
 def documents(host: Host, clock: FrozenClock) -> ClientDocuments:
-    return ClientDocuments(host, clock)
+    return ClientDocuments(host, clock, monotonic=clock.monotonic)
 
 
 async def refusal(documents: ClientDocuments, url: str) -> FetchRefused:

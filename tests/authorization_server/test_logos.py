@@ -10,9 +10,9 @@ import pytest
 from tests.security.test_vectors_documents import DocumentHost
 from tests.support.house import Flow, open_door
 from vestibule.authorization_server.logos import Logos, as_data_uri
-from vestibule.authorization_server.throttle import Throttle
 from vestibule.errors import FetchError
 from vestibule.model import Client, ClientOrigin
+from vestibule.policy import LocalThrottle
 from vestibule.ports import FetchedDocument
 from vestibule.testing.clock import FrozenClock
 from vestibule.testing.recording_upstream import RecordingUpstream
@@ -50,7 +50,7 @@ def clock() -> FrozenClock:
 
 @pytest.fixture
 def logos(host: Host, clock: FrozenClock) -> Logos:
-    return Logos(host, clock, Throttle(clock))
+    return Logos(host, clock, LocalThrottle(clock.monotonic))
 
 
 def client(logo: str = LOGO, origin: ClientOrigin = ClientOrigin.DOCUMENT) -> Client:

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 import pytest
 
 from tests.config.conftest import OTHER, PUBLIC, STRONG, UPSTREAM, Faults, Load
+from vestibule.config.notes import notes_on
 
 TENANT, ANOTHER = "11111111-2222-3333-4444-555555555555", "99999999-2222-3333-4444-555555555555"
 HTTPS_UPSTREAM = "upstreams: [{name: tickets, url: 'https://tickets.internal/mcp'%s}]\n"
 CLIENT = UPSTREAM + "clients: [{client_id: '%s', redirect_uris: ['%s']%s}]\n"
 STATIC = ", credential: {kind: static, header: x-key, value: env:KEY}"
-ENVIRON = {"KEY": OTHER, "DATABASE": "postgresql://u:p@h/d", "ROOT": STRONG}
+ENVIRON = {"KEY": OTHER, "REDIS": "redis://:swordfish@cache:6379/0", "DATABASE": "postgresql://u:p@h/d", "ROOT": STRONG}
 
 REFUSED = [
     # where we are
@@ -205,8 +206,25 @@ REFUSED = [
     ),
     ("tenants", f"{UPSTREAM}tenants: {{by: email-domain}}\n", "yet"),
     ("policy.file", f"{UPSTREAM}policy: {{file: p.yaml}}\n", "no such file"),
-    ("limits", f"{UPSTREAM}limits: {{default: 100/minute}}\n", "yet"),
-    ("shared", f"{UPSTREAM}shared: redis://localhost\n", "yet"),
+    ("limits.mcp", f"{UPSTREAM}limits: {{mcp: 0/minute}}\n", "nobody could"),
+    ("limits.mcp", f"{UPSTREAM}limits: {{mcp: 100000000/second}}\n", "no limit"),
+    ("limits.mcp", f"{UPSTREAM}limits: {{mcp: 100}}\n", "not a rate"),
+    ("limits.mcp", f"{UPSTREAM}limits: {{mcp: 100/fortnight}}\n", "not a rate"),
+    ("limits.mcp", f"{UPSTREAM}limits: {{mcp: -1/minute}}\n", "not a rate"),
+    ("limits.mcp", f"{UPSTREAM}limits: {{mcp: {{tenants: 9/minute}}}}\n", "not counted"),
+    ("limits.per[0]", f"{UPSTREAM}limits: {{mcp: 9/minute, per: [user]}}\n", "none of the values"),
+    ("limits.oauth", f"{UPSTREAM}limits: {{oauth: {{tenant: 9/minute}}}}\n", "nobody knows yet"),
+    ("limits.oauth", f"{UPSTREAM}limits: {{oauth: 3/hour}}\n", "longer than a minute"),
+    ("limits.default", f"{UPSTREAM}limits: {{default: 3/hour}}\n", "longer than a minute"),
+    ("limits.grants.refresh_token", f"{UPSTREAM}limits: {{grants: {{refresh_token: 3/hour}}}}\n", "than a minute"),
+    ("limits.upstreams.wiki", f"{UPSTREAM}limits: {{upstreams: {{wiki: 9/minute}}}}\n", "no upstream"),
+    ("limits.burst", f"{UPSTREAM}limits: {{burst: 9}}\n", "not known"),
+    ("shared", f"{UPSTREAM}shared: localhost:6379\n", "neither memory nor"),
+    ("shared", f"{UPSTREAM}shared: redis://\n", "neither memory nor"),
+    ("shared", f"{UPSTREAM}shared: redis://localhost:99999\n", "neither memory nor"),
+    ("shared", f"{UPSTREAM}shared: memcached://localhost\n", "neither memory nor"),
+    ("shared", f"{UPSTREAM}shared: 'rediss://cache?ssl_cert_reqs=none'\n", "only db"),
+    ("shared", f"{PUBLIC}{UPSTREAM}shared: 'redis://:swordfish@cache:6379'\n", "stands in the file"),
     ("tls", f"{UPSTREAM}tls: {{cert: a, key: b}}\n", "yet"),
     ("identity_providers[0].tenant", f"{UPSTREAM}identity_providers: [{{kind: entra, tenant: common}}]\n", "everybody"),
     ("identity_providers[0].kind", f"{UPSTREAM}identity_providers: [{{kind: saml}}]\n", "no such kind"),
@@ -246,6 +264,13 @@ TAKEN = [
     f"{UPSTREAM}tokens: {{refresh_grace: 0s, code_lifetime: 60}}\nhttp: {{max_body: 1MB, max_head: 4096}}\n",
     f"{PUBLIC}{UPSTREAM}replicas: 3\nstore: env:DATABASE\nkeys: {{secret: env:ROOT}}\n",
     f"{UPSTREAM}store: sqlite://\n",
+    f"{UPSTREAM}limits: {{default: 100/minute, oauth: 20/minute, mcp: 9/second, per: [tenant, address]}}\n",
+    f"{UPSTREAM}limits: {{mcp: {{tenant: 9000 / hour, principal: 5/second}}, upstreams: {{tickets: 9/day}}}}\n",
+    f"{UPSTREAM}limits: {{oauth: {{client: 9/minute, address: 90/minute}}, grants: {{refresh_token: 60/minute}}}}\n",
+    f"{UPSTREAM}shared: memory\n",
+    f"{UPSTREAM}shared: valkeys://cache.internal:6379/2\n",
+    f"{UPSTREAM}shared: 'unix:///run/redis.sock?db=3'\n",
+    f"{PUBLIC}{UPSTREAM}shared: env:REDIS\n",
     "upstreams: [{name: a, url: 'http://127.0.0.1:9/mcp', scopes: {default: [auth], texts: {auth: Anything}}}]\n",
 ]
 
@@ -295,3 +320,10 @@ def test_a_typo_gets_an_answer(faults: Faults, typo: str, meant: str | None) -> 
 def test_a_typo_in_a_kind_of_provider_gets_an_answer(faults: Faults) -> None:
     found: Mapping[str, object] = faults(PUBLIC.replace("client_id", "client_ids") + UPSTREAM)
     assert set(found) == {"identity_providers[0].client_ids", "identity_providers[0].client_id"}
+
+
+def test_replicas_that_count_each_for_itself_are_told_of(read: Load) -> None:
+    text = f"{PUBLIC}{UPSTREAM}replicas: 3\nstore: env:DATABASE\nkeys: {{secret: env:ROOT}}\n"
+    told = "each of the 3 replicas counts its limits for itself"
+    assert any(told in note for note in notes_on(read(text, ENVIRON), {}))
+    assert not any(told in note for note in notes_on(read(f"{text}shared: env:REDIS\n", ENVIRON), {}))

@@ -163,8 +163,9 @@ async def test_a_device_is_always_asked_about(door: Door) -> None:
 
 async def test_whoever_guesses_user_codes_is_slowed_down(door: Door) -> None:
     visitor = door.browser()
-    statuses = [(await type_code(visitor, "BCDF-GHJK")).status_code for _ in range(12)]
-    assert statuses == [404] * 10 + [429] * 2
+    answers = [await type_code(visitor, "BCDF-GHJK") for _ in range(12)]
+    assert [answer.status_code for answer in answers] == [404] * 10 + [429] * 2
+    assert answers[-1].headers["retry-after"] == "6"
 
 
 async def test_a_device_code_is_its_clients_own(door: Door) -> None:

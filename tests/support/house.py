@@ -256,7 +256,9 @@ async def open_door(
     file = folder / "vestibule.yaml"
     file.write_text(yaml.safe_dump(document))
     clock = clock or FrozenClock()
-    house = await House.build(load(file=file, environ=environ or {}), clock=clock, entropy=os.urandom)
+    house = await House.build(
+        load(file=file, environ=environ or {}), clock=clock, entropy=os.urandom, monotonic=clock.monotonic
+    )
     ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     running = asyncio.create_task(house.run(listener, lambda _: ready.set_result(None)))
     try:

@@ -27,13 +27,13 @@ from vestibule.authorization_server.consent import answer, question
 from vestibule.authorization_server.replies import Browser, Context, CookieName, Redirect
 from vestibule.authorization_server.revoke import revoke
 from vestibule.authorization_server.server import AuthorizationServer, RegistrationLimits, Settings
-from vestibule.authorization_server.throttle import Throttle
 from vestibule.authorization_server.token import token
 from vestibule.credentials import KeptProviderTokens
 from vestibule.errors import OAuthError, Refusal
 from vestibule.identity_providers.development import DevelopmentProvider
 from vestibule.keys import KeyRing, RootKey
 from vestibule.model import Client, Presented, Principal, Resource, Upstream
+from vestibule.policy import LocalThrottle
 from vestibule.ports import FetchedDocument, HttpAnswer
 from vestibule.protocol.parameters import read_parameters
 from vestibule.resource_server import DpopProofs, ResourceServer, RevocationWatch
@@ -159,7 +159,7 @@ class Replica:
         provider = DevelopmentProvider(
             name="development", public_url=ISSUER, is_loopback=True, sealer=ring, clock=time.wall
         )
-        throttle = Throttle(time.wall)
+        throttle = LocalThrottle(time.monotonic)
         proofs = DpopProofs(authenticator=ring, clock=time.wall)
         doorkeeper = ResourceServer(issuer=ISSUER, sealer=ring, signer=ring, proofs=proofs, revocations=watch)
         server = AuthorizationServer(

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 
 from vestibule.authorization_server.replies import Context
 from vestibule.authorization_server.server import AuthorizationServer
-from vestibule.authorization_server.throttle import Rate, network_of
 from vestibule.errors import FetchError, InvalidClient, TemporarilyUnavailable
-from vestibule.model import Client
+from vestibule.model import Client, Rate
+from vestibule.protocol.caller import network_of
 from vestibule.protocol.parameters import Parameters
 from vestibule.protocol.token_request import PresentedClient, check_client, read_client_credentials
 
@@ -45,7 +45,7 @@ async def authenticate(
     guesser = f"{presented.client_id[:2048]}\n{network_of(context.address)}"
     if presented.method != "none":
         # Counted before it is known to be wrong: many at once must not all be looked at.
-        server.throttle.take(_GUESSES, guesser, GUESSES)
+        await server.throttle.take(_GUESSES, guesser, GUESSES)
     try:
         if at_start or presented.method == "private_key_jwt":
             found = await server.clients.for_start(presented.client_id, context.address, is_new=at_start)
@@ -55,10 +55,10 @@ async def authenticate(
         if presented.method == "private_key_jwt":
             await _check_assertion(presented, client, server, endpoint)
     except (FetchError, TemporarilyUnavailable):
-        server.throttle.forgive(_GUESSES, guesser, GUESSES)
+        await server.throttle.forgive(_GUESSES, guesser, GUESSES)
         raise
     if presented.method != "none":
-        server.throttle.forgive(_GUESSES, guesser, GUESSES)
+        await server.throttle.forgive(_GUESSES, guesser, GUESSES)
     return client
 
 

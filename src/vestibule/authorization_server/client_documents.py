@@ -8,16 +8,18 @@ itself, so that nobody can use up its chances by asking for its neighbours.
 """
 
 import asyncio
+import time
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
-from vestibule.authorization_server.throttle import network_of
 from vestibule.errors import FetchError, FetchRefused, InvalidClientMetadata
 from vestibule.model import Client
 from vestibule.ports import Clock, DocumentFetcher
+from vestibule.protocol.caller import network_of
 from vestibule.protocol.client_document import CAP, cache_lifetime, read_client_document
 from vestibule.protocol.client_url import check_client_id_url
 
@@ -26,8 +28,8 @@ PER_HOST = 10  # fetches a minute, of documents that were never valid here; and 
 IN_ALL = 600  # fetches a minute of documents that were never valid here
 PER_SOURCE = 20  # fetches a minute of documents that were never valid here, for one network that asks
 FAILURES = 5  # in a minute, until a pause
-PAUSE = timedelta(seconds=30)
-MINUTE = timedelta(minutes=1)
+PAUSE = 30.0  # seconds
+MINUTE = 60.0
 
 _Target: TypeAlias = str  # what is counted: a host, or the URL of a known document
 
@@ -63,9 +65,17 @@ def _is_under(url: str, domains: tuple[str, ...]) -> bool:
 class ClientDocuments:
     """Implements `clients.DocumentClients`."""
 
-    def __init__(self, fetcher: DocumentFetcher, clock: Clock, trust: DomainTrust = DomainTrust()) -> None:
+    def __init__(
+        self,
+        fetcher: DocumentFetcher,
+        clock: Clock,
+        trust: DomainTrust = DomainTrust(),
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._fetcher = fetcher
         self._clock = clock
+        self._monotonic = monotonic  # for the limits: a clock that is set back must not stop us asking
         self._kept: OrderedDict[str, _Kept] = OrderedDict()  # the last asked for at the end
         self._flights: dict[str, asyncio.Task[Client]] = {}
         self._limits = _Limits()
@@ -86,7 +96,7 @@ class ClientDocuments:
         flight = self._flights.get(url)
         if flight is None:
             target = url if kept is not None else urlsplit(url).netloc
-            self._limits.take(target, known=kept is not None, source=network_of(address), now=self._clock())
+            self._limits.take(target, known=kept is not None, source=network_of(address), now=self._monotonic())
             flight = self._flights[url] = asyncio.create_task(self._fetch(url, target))
             flight.add_done_callback(lambda done: self._land(url, done))
         return await asyncio.shield(flight)  # one who gives up does not end it for the others
@@ -100,7 +110,7 @@ class ClientDocuments:
             document = await self._fetcher.fetch(url, cap=CAP)
             client = read_client_document(url, document.content_type, document.body)
         except (FetchError, InvalidClientMetadata):
-            self._limits.failed(target, now=self._clock())
+            self._limits.failed(target, now=self._monotonic())
             raise
         self._kept[url] = _Kept(client, self._clock() + cache_lifetime(document.headers))
         self._kept.move_to_end(url)
@@ -122,8 +132,8 @@ class ClientDocuments:
 class _Record:
     """What one target was asked lately."""
 
-    asked: deque[datetime] = field(default_factory=deque)
-    failed: deque[datetime] = field(default_factory=deque)
+    asked: deque[float] = field(default_factory=deque)
+    failed: deque[float] = field(default_factory=deque)
 
 
 class _Limits:
@@ -131,9 +141,9 @@ class _Limits:
 
     def __init__(self) -> None:
         self._records: dict[_Target, _Record] = {}
-        self._strangers: deque[tuple[datetime, str]] = deque()
+        self._strangers: deque[tuple[float, str]] = deque()
 
-    def take(self, target: _Target, *, known: bool, source: str, now: datetime) -> None:
+    def take(self, target: _Target, *, known: bool, source: str, now: float) -> None:
         """Count one fetch. Raises `FetchRefused` when it is one too many."""
         self._forget(now)
         record = self._records.setdefault(target, _Record())
@@ -149,10 +159,10 @@ class _Limits:
             self._strangers.append((now, source))
         record.asked.append(now)
 
-    def failed(self, target: _Target, *, now: datetime) -> None:
+    def failed(self, target: _Target, *, now: float) -> None:
         self._records.setdefault(target, _Record()).failed.append(now)
 
-    def _forget(self, now: datetime) -> None:
+    def _forget(self, now: float) -> None:
         while self._strangers and self._strangers[0][0] <= now - MINUTE:
             self._strangers.popleft()
         for target, record in list(self._records.items()):
@@ -162,7 +172,7 @@ class _Limits:
                 del self._records[target]
 
 
-def _drop_old(moments: deque[datetime], now: datetime) -> None:
+def _drop_old(moments: deque[float], now: float) -> None:
     while moments and moments[0] <= now - MINUTE:
         moments.popleft()
 

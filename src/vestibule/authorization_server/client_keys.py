@@ -13,10 +13,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from vestibule.authorization_server.throttle import Rate, Throttle
 from vestibule.errors import FetchError, FetchRefused, TooManyRequests
-from vestibule.model import Client
-from vestibule.ports import Clock, DocumentFetcher
+from vestibule.model import Client, Rate
+from vestibule.ports import Clock, DocumentFetcher, Throttle
 from vestibule.protocol.json_body import UnreadableJson, read_object
 
 CAP = 64 * 1024  # bytes
@@ -59,10 +58,6 @@ class ClientKeys:
     async def _fly(self, url: str) -> Mapping[str, Any]:
         flight = self._flights.get(url)
         if flight is None:
-            try:
-                self._throttle.take("fetches of clients' keys", urlsplit(url).netloc, FETCHES)
-            except TooManyRequests as error:
-                raise FetchRefused("The keys were asked for too often.", detail=url[:200]) from error
             flight = self._flights[url] = asyncio.create_task(self._fetch(url))
             flight.add_done_callback(lambda done: self._land(url, done))
         return await asyncio.shield(flight)
@@ -75,6 +70,10 @@ class ClientKeys:
     async def _fetch(self, url: str) -> Mapping[str, Any]:
         from vestibule.protocol.jwt import JwtError, check_key_set  # brings the JOSE library: 3 MB
 
+        try:
+            await self._throttle.take("fetches of clients' keys", urlsplit(url).netloc, FETCHES)
+        except TooManyRequests as error:
+            raise FetchRefused("The keys were asked for too often.", detail=url[:200]) from error
         document = await self._fetcher.fetch(url, cap=CAP)
         try:
             keys = read_object(document.body)

@@ -11,9 +11,9 @@ from datetime import timedelta
 from vestibule.authorization_server.authenticate import Credentials, authenticate
 from vestibule.authorization_server.replies import Browser, Context, Cookie, CookieName, JsonReply, Redirect
 from vestibule.authorization_server.server import DEVICE_CODE_PREFIX, AuthorizationServer
-from vestibule.authorization_server.throttle import Rate, network_of, site_of
 from vestibule.errors import PageError, TooManyRequests, UnauthorizedClient, UnknownUserCode
-from vestibule.model import AuthorizationRequest, DeviceRequest, Purpose, digest
+from vestibule.model import AuthorizationRequest, DeviceRequest, Purpose, Rate, digest
+from vestibule.protocol.caller import network_of, site_of
 from vestibule.protocol.device import make_user_code, read_user_code, show_user_code
 from vestibule.protocol.parameters import Parameters
 from vestibule.protocol.registration import DEVICE_CODE
@@ -34,7 +34,7 @@ async def begin(form: Parameters, credentials: Credentials, server: Authorizatio
     client = await authenticate(form, credentials, server, context, endpoint="/device_authorization", at_start=True)
     if DEVICE_CODE not in client.grant_types:
         raise UnauthorizedClient("This client is not registered for the device grant.")
-    server.throttle.take("device authorizations", network_of(context.address), STARTS)
+    allowance = await server.throttle.take("device authorizations", network_of(context.address), STARTS)
     resource = find_resource(form.resources, server.settings.resources)
     scopes = grantable(read_scope(form.get("scope")), server.offered_scopes(resource), resource.upstream.scopes)
     now, device_code = server.clock(), server.token(DEVICE_CODE_PREFIX)
@@ -57,7 +57,8 @@ async def begin(form: Parameters, credentials: Credentials, server: Authorizatio
             "verification_uri_complete": f"{page}?user_code={shown}",
             "expires_in": int(server.settings.lifetimes.device_request.total_seconds()),
             "interval": request.interval,
-        }
+        },
+        allowance=allowance,
     )
 
 
@@ -101,11 +102,14 @@ async def enter(form: Parameters, browser: Browser, server: AuthorizationServer,
 
 async def _find(typed: str, server: AuthorizationServer, context: Context) -> DeviceRequest:
     try:
-        server.throttle.take("user codes", network_of(context.address), TRIES)
-        server.throttle.take("user codes of a site", site_of(context.address), TRIES_OF_SITE)
+        await server.throttle.take("user codes", network_of(context.address), TRIES)
+        await server.throttle.take("user codes of a site", site_of(context.address), TRIES_OF_SITE)
     except TooManyRequests as error:
         raise PageError(
-            "Too many codes have been typed.", action=f"Wait {error.retry_after} seconds.", status=429
+            "Too many codes have been typed.",
+            action=f"Wait {error.retry_after} seconds.",
+            status=429,
+            retry_after=error.retry_after,
         ) from error
     code = read_user_code(typed)
     request = await server.store.device_requests.find(code, now=server.clock()) if code else None

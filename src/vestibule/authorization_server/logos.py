@@ -9,10 +9,9 @@ import base64
 from collections import OrderedDict
 from datetime import datetime, timedelta
 
-from vestibule.authorization_server.throttle import Rate, Throttle
 from vestibule.errors import FetchError, InvalidClientMetadata, TooManyRequests
-from vestibule.model import Client, ClientOrigin
-from vestibule.ports import Clock, DocumentFetcher
+from vestibule.model import Client, ClientOrigin, Rate
+from vestibule.ports import Clock, DocumentFetcher, Throttle
 from vestibule.protocol.client_url import check_client_id_url
 
 CAP = 64 * 1024  # bytes
@@ -56,7 +55,7 @@ class Logos:
         picture = ""
         try:
             check_client_id_url(url)  # https, a named host, one spelling
-            self._throttle.take("logos", "", FETCHES)
+            await self._throttle.take("logos", "", FETCHES)
             document = await self._fetcher.fetch(url, cap=CAP)
             picture = as_data_uri(document.body)
         except (FetchError, InvalidClientMetadata, TooManyRequests):

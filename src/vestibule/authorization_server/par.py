@@ -11,11 +11,11 @@ from datetime import timedelta
 from vestibule.authorization_server.authenticate import Credentials, authenticate
 from vestibule.authorization_server.replies import Browser, Context, JsonReply
 from vestibule.authorization_server.server import AuthorizationServer
-from vestibule.authorization_server.throttle import Rate, network_of
 from vestibule.authorization_server.token import proven_key
 from vestibule.errors import InvalidDpopProof, InvalidRequest, PageError
-from vestibule.model import PushedRequest, digest
+from vestibule.model import PushedRequest, Rate, digest
 from vestibule.protocol.authorize import check_redirect_uri, check_request
+from vestibule.protocol.caller import network_of
 from vestibule.protocol.parameters import Parameters
 
 URI_PREFIX = "urn:ietf:params:oauth:request_uri:"
@@ -34,7 +34,7 @@ async def push(form: Parameters, credentials: Credentials, server: Authorization
     if form.has("request_uri"):
         raise InvalidRequest("A pushed request has no request_uri (RFC 9126 §2.1).")
     client = await authenticate(form, credentials, server, context, endpoint="/par", at_start=True)
-    server.throttle.take("pushed requests", network_of(context.address), PUSHES)
+    allowance = await server.throttle.take("pushed requests", network_of(context.address), PUSHES)
     thumbprint = await proven_key(credentials, server, endpoint="/par")
     form = _with_key(replace(form, values={**form.values, "client_id": client.client_id}), thumbprint)
     try:
@@ -54,7 +54,7 @@ async def push(form: Parameters, credentials: Credentials, server: Authorization
         )
     )
     body = {"request_uri": f"{URI_PREFIX}{reference}", "expires_in": int(lifetime.total_seconds())}
-    return JsonReply(body, status=201)
+    return JsonReply(body, status=201, allowance=allowance)
 
 
 def _with_key(form: Parameters, thumbprint: str) -> Parameters:

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 from vestibule.authorization_server.replies import Context, JsonReply
 from vestibule.authorization_server.server import CLIENT_ID_PREFIX, CLIENT_SECRET_PREFIX, AuthorizationServer
-from vestibule.authorization_server.throttle import Rate, network_of
 from vestibule.errors import AccessDenied, TooManyRequests
-from vestibule.model import Client, ClientOrigin, digest
+from vestibule.model import Client, ClientOrigin, Rate, digest
+from vestibule.protocol.caller import network_of
 from vestibule.protocol.registration import read_registration, registration_response
 
 MAX_BODY = 64 * 1024
@@ -18,7 +18,8 @@ async def register(content_type: str, body: bytes, server: AuthorizationServer, 
     if not server.settings.registration:
         raise AccessDenied("This server does not register clients.", action="Ask its operator for a client_id.")
     limits = server.settings.registration_limits
-    server.throttle.take("registrations", network_of(context.address), Rate(limits.per_hour, timedelta(hours=1)))
+    per_hour = Rate(limits.per_hour, timedelta(hours=1))
+    allowance = await server.throttle.take("registrations", network_of(context.address), per_hour)
     wanted = read_registration(content_type, body)  # 400 invalid_client_metadata, invalid_redirect_uri
     if await server.store.clients.count_unused() >= limits.unused and not await _make_room(server):
         raise TooManyRequests("Too many clients have registered and never signed anybody in.", retry_after=3600)
@@ -45,7 +46,8 @@ async def register(content_type: str, body: bytes, server: AuthorizationServer, 
     )
     await server.store.clients.add(client)
     await server.record(context, "client.register", "allowed", client_id=client.client_id, facts={"name": client.name})
-    return JsonReply(registration_response(client, secret=secret, issued_at=int(now.timestamp())), status=201)
+    answer = registration_response(client, secret=secret, issued_at=int(now.timestamp()))
+    return JsonReply(answer, status=201, allowance=allowance)
 
 
 async def _make_room(server: AuthorizationServer) -> bool:

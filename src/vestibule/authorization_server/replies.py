@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from vestibule.errors import Allowance
+
 
 class CookieName(StrEnum):
     """The four cookies of docs: on https each is `__Host-vestibule_…`."""
@@ -38,6 +40,7 @@ class JsonReply:
 
     body: Mapping[str, Any] = field(repr=False)
     status: int = 200
+    allowance: Allowance | None = None  # what is left of the limit that this request counted in
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from vestibule.authorization_server.client_keys import ClientKeys
 from vestibule.authorization_server.clients import ClientDirectory, is_url
 from vestibule.authorization_server.lifetimes import LifetimeRule, Lifetimes, lifetimes_for, longest_access_token
 from vestibule.authorization_server.replies import Browser, Context, Cookie, CookieName
-from vestibule.authorization_server.throttle import Throttle
+from vestibule.authorization_server.token_limits import TokenLimits
 from vestibule.errors import AccessDenied
 from vestibule.model import (
     DEFAULT_TENANT,
@@ -41,6 +41,7 @@ from vestibule.ports import (
     Sealer,
     SigningKeys,
     Store,
+    Throttle,
     TokenReader,
 )
 from vestibule.protocol.redirect_uri import without_loopback_port
@@ -78,6 +79,7 @@ class Settings:
     token_format: Literal["sealed", "signed"] = "sealed"  # noqa: S105 - a form, not a secret
     permissions: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Role → the scopes that only people of this role are granted."""
+    token_limits: TokenLimits = field(default_factory=TokenLimits)
 
     @property
     def longest_access_token(self) -> timedelta:

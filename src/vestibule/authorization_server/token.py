@@ -1,6 +1,7 @@
-"""POST /token: the form's client, the key it proves if it does, then the grant that it names."""
+"""POST /token: the form's client, the key it proves if it does, then the grant that it names, as often as it may."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from vestibule.authorization_server.authenticate import Credentials, authenticate
@@ -17,7 +18,7 @@ from vestibule.authorization_server.grants.refresh_token import redeem_refresh_t
 from vestibule.authorization_server.grants.token_exchange import exchange_token
 from vestibule.authorization_server.replies import Context, JsonReply
 from vestibule.authorization_server.server import AuthorizationServer
-from vestibule.authorization_server.throttle import Rate, network_of
+from vestibule.authorization_server.token_limits import Admission, count_refusal
 from vestibule.errors import (
     AuthorizationPending,
     InvalidDpopProof,
@@ -27,6 +28,8 @@ from vestibule.errors import (
     UnsupportedGrantType,
     UseDpopNonce,
 )
+from vestibule.model import Rate
+from vestibule.protocol.caller import network_of
 from vestibule.protocol.parameters import Parameters
 from vestibule.protocol.registration import CLIENT_CREDENTIALS, DEVICE_CODE, JWT_BEARER, TOKEN_EXCHANGE
 from vestibule.protocol.token_request import require
@@ -53,9 +56,11 @@ async def token(form: Parameters, credentials: Credentials, server: Authorizatio
         grant_type = require(form, "grant_type")
         if grant_type not in GRANTS:
             raise UnsupportedGrantType("This grant type is not supported.", action=f"Supported: {', '.join(GRANTS)}.")
+        admission = Admission(grant_type, context.address, server.settings.token_limits, server.throttle)
         if grant_type == JWT_BEARER and is_of_workload(form, server):
             thumbprint = await proven_key(credentials, server, endpoint="/token")
-            return await redeem_workload_token(form, server, context, key_thumbprint=thumbprint)
+            reply = await redeem_workload_token(form, server, context, admission, key_thumbprint=thumbprint)
+            return replace(reply, allowance=admission.allowance)
         client = await authenticate(form, credentials, server, context, endpoint="/token")  # 401 invalid_client
         client_id = client.client_id
         if grant_type not in client.grant_types:
@@ -63,13 +68,17 @@ async def token(form: Parameters, credentials: Credentials, server: Authorizatio
         thumbprint = await proven_key(credentials, server, endpoint="/token")  # 400 invalid_dpop_proof
         if client.needs_dpop and not thumbprint:
             raise InvalidDpopProof("This client is registered for tokens that are bound to a key: send a DPoP proof.")
-        return await GRANTS[grant_type](TokenCall(form, client, context, thumbprint), server)  # 400 invalid_grant, …
+        call = TokenCall(form, client, context, admission, thumbprint)
+        reply = await GRANTS[grant_type](call, server)  # 400 invalid_grant, …; 429
+        return replace(reply, allowance=admission.allowance)
     except _NOTHING_HAPPENED:
         raise
     except OAuthError as error:
-        if server.throttle.allows("refusals in the trail", network_of(context.address), REFUSALS_RECORDED):
+        if await server.throttle.allows("refusals in the trail", network_of(context.address), REFUSALS_RECORDED):
             reason = f"{error.error}: {error.detail}".strip(": ")
             await server.record(context, "token.issue", "denied", client_id=client_id, reason=reason)
+        limits = server.settings.token_limits
+        await count_refusal(error, form, client_id, context.address, limits, server.throttle)  # 429
         raise
 
 

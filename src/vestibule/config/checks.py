@@ -32,6 +32,11 @@ from vestibule.config.client_rules import (
     permissions_are_about_scopes_there_are,
     scopes_of_clients_exist,
 )
+from vestibule.config.limit_rules import (
+    grants_are_not_locked_out,
+    parts_are_known_where_they_count,
+    upstreams_with_limits_exist,
+)
 from vestibule.config.models import Configuration, StaticCredentialConfig
 from vestibule.config.policy_rules import (
     policy_is_sound,
@@ -317,4 +322,7 @@ RULES: tuple[Rule, ...] = (
     *RESOURCE_SERVER_RULES,
     store_is_one_we_have,
     replicas_share_everything,
+    parts_are_known_where_they_count,
+    grants_are_not_locked_out,
+    upstreams_with_limits_exist,
 )

@@ -15,7 +15,6 @@ _TLS = "let a reverse proxy serve https; name its address in public_url and its 
 
 LATER_KEYS: Mapping[str, tuple[str, str]] = {
     "tenants": ("keep tenants apart", "remove it; run one server for each organisation"),
-    "limits": ("limit rates", "remove it; limit them in your reverse proxy"),
     "tls": ("serve TLS itself", _TLS),
     "metrics": ("have metrics", _REMOVE),
     "server": ("run several workers in one process group", "remove it; http.graceful_timeout and replicas are keys"),
@@ -34,8 +33,6 @@ LATER_VALUES: Mapping[str, tuple[frozenset[str], str]] = {
     ),
 }
 
-_SHARED_ELSEWHERE = re.compile(r"(?:redis|rediss|valkey|valkeys|unix)://")
-
 
 def take_what_comes_later(document: dict[str, Any]) -> list[Fault]:
     """The faults; what they are about is taken out, so that the rest can be checked as well."""
@@ -45,9 +42,6 @@ def take_what_comes_later(document: dict[str, Any]) -> list[Fault]:
         if pattern in LATER_KEYS:
             what, fix = LATER_KEYS[pattern]
             faults.append(_not_yet(path, what, fix))
-            remove(document, path)
-        elif pattern == "shared" and isinstance(value, str) and _SHARED_ELSEWHERE.match(value):
-            faults.append(_not_yet(path, "share through Redis", "leave it out; PostgreSQL alone serves replicas"))
             remove(document, path)
         elif pattern in LATER_VALUES and isinstance(value, str) and value in LATER_VALUES[pattern][0]:
             faults.append(_not_yet(path, f"have {path[-1]}: {value}", LATER_VALUES[pattern][1]))

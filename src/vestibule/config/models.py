@@ -27,11 +27,12 @@ from vestibule.config.authorization import (
     RegistrationConfig,
     TokensConfig,
 )
+from vestibule.config.limits import LimitsConfig
 from vestibule.config.policy import PolicyConfig
 from vestibule.config.providers import IdentityProviderConfig
 from vestibule.config.resource_server import ResourceServerConfig
 from vestibule.config.sections import HttpConfig, KeysConfig, LoggingConfig, Model, OutboundConfig
-from vestibule.config.values import Duration, Name, SecretValue, StoreAddress
+from vestibule.config.values import Duration, Name, SecretValue, SharedAddress, StoreAddress
 
 
 class ScopesConfig(Model):
@@ -218,8 +219,19 @@ class Configuration(Model):
         examples=["sqlite:////var/lib/vestibule/store.db", "env:DATABASE_URL"],
         repr=False,
     )
-    shared: Literal["memory"] = Field(
-        "memory", description="Where replicas share what is short-lived.", examples=["memory"]
+    shared: SharedAddress = Field(
+        "memory",
+        description="Where replicas share what they count for limits: memory (each counts for itself), "
+        "redis://host:6379/0, rediss:// (TLS), valkey://, valkeys:// or unix:///path; with a password in it as file: "
+        "or env:.",
+        examples=["rediss://redis.internal:6379/0", "env:REDIS_URL"],
+        repr=False,
+    )
+    limits: LimitsConfig = Field(
+        LimitsConfig(),
+        description="How often callers may call. Nothing is limited by it when left out; the limits of the "
+        "authorization server on registrations, codes and guesses stay.",
+        examples=[{"mcp": "200/minute", "oauth": "20/minute"}],
     )
     replicas: int = Field(
         1,

@@ -28,6 +28,11 @@ def notes_on(configuration: Configuration, environ: Mapping[str, str]) -> Sequen
             "no proxy is named in trusted_proxies: behind one, everybody is one caller to the limits on "
             "registrations, codes and guesses, and in the audit trail"
         )
+    if configuration.replicas > 1 and configuration.shared == "memory":
+        notes.append(
+            f"without shared: redis://…, each of the {configuration.replicas} replicas counts its limits for itself: "
+            "a caller whom all of them serve may do so many times as much"
+        )
     later = [foreign.name for foreign in FOREIGN_NAMES if not foreign.key and environ.get(foreign.name)]
     if later:
         notes.append(f"set, but without a meaning in this version (see check --env): {', '.join(later)}")

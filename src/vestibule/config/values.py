@@ -7,6 +7,7 @@ nobody can know what an operator pasted into the wrong line.
 import re
 from datetime import timedelta
 from typing import Annotated, Any, Protocol
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -90,6 +91,27 @@ def read_store(value: Any, info: ValidationInfo) -> Any:
     return value
 
 
+def read_shared(value: Any, info: ValidationInfo) -> Any:
+    """memory, or the address of a Redis or Valkey server; with a password in it, a secret as any other."""
+    address = read_store(value, info)
+    if not isinstance(address, str) or address == "memory":
+        return address
+    try:
+        parts = urlsplit(address)
+        is_address = parts.scheme in _SHARED and bool(parts.path if parts.scheme == "unix" else parts.hostname)
+        is_address = is_address and parts.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address:
+        raise wrong("it is neither memory nor a Redis or Valkey server", "write memory, or redis://host:6379/0")
+    if parts.fragment or not set(parse_qs(parts.query, keep_blank_values=True)) <= {"db"}:
+        # redis-py takes any of its settings from there, ssl_cert_reqs=none too.
+        raise wrong("only db may stand in its query: nothing there changes how it is connected to", "remove the rest")
+    return address
+
+
+_SHARED = frozenset({"redis", "rediss", "valkey", "valkeys", "unix"})
+
 Duration = Annotated[
     timedelta,
     BeforeValidator(read_duration),
@@ -113,6 +135,8 @@ SecretValue = Annotated[
 ]
 
 StoreAddress = Annotated[str, BeforeValidator(read_store), WithJsonSchema({"type": "string", "minLength": 1})]
+
+SharedAddress = Annotated[str, BeforeValidator(read_shared), WithJsonSchema({"type": "string", "minLength": 1})]
 
 HostName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$")]
 

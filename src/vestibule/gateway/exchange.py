@@ -17,6 +17,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from vestibule.errors import (
+    Allowance,
     BodyTooLarge,
     Refusal,
     StoreUnavailable,
@@ -28,12 +29,11 @@ from vestibule.errors import (
 from vestibule.gateway.answer import COMMENT, ProxiedAnswer
 from vestibule.gateway.headers import Header
 from vestibule.gateway.listing import ListingAnswer
-from vestibule.gateway.refusals import rate_limit_headers
 from vestibule.gateway.request import ProxiedRequest
 from vestibule.gateway.upstream import UpstreamConnection
 from vestibule.model import Era, Operation, Principal, TenantId
-from vestibule.ports import Allowance
 from vestibule.protocol.messages import id_of
+from vestibule.protocol.rate_limit import rate_limit_headers
 
 if TYPE_CHECKING:
     from vestibule.gateway.gateway import Route
@@ -409,7 +409,9 @@ class Exchange:
 
     def more_headers(self, refusal: Refusal | None = None) -> list[Header]:
         """What an answer says beside the answer: how many calls are left, and DPoP's next nonce."""
-        lines = [] if self.allowance is None else rate_limit_headers(self.allowance)
+        lines: list[Header] = []
+        if self.allowance is not None and self.allowance.limit:
+            lines += [(name.encode(), value.encode()) for name, value in rate_limit_headers(self.allowance)]
         if self.next_nonce and refusal is None:  # RFC 9449 §8.2: for the client's next proof
             lines.append((b"dpop-nonce", self.next_nonce.encode("ascii")))
         return lines

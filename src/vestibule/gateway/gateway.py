@@ -89,7 +89,7 @@ class Gateway:
         tls: Callable[[], ssl.SSLContext] = ssl.create_default_context,
         limits: GatewayLimits = GatewayLimits(),
         call_limits: CallLimits | None = None,
-        address_of: Callable[[str, Sequence[bytes]], str] = lambda peer, forwarded: peer,
+        address_of: Callable[[str, Sequence[str]], str] = lambda peer, forwarded: peer,
         log: Callable[..., None] | None = None,
     ) -> None:
         self.doorkeeper = doorkeeper

@@ -15,7 +15,7 @@ import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from vestibule.errors import BadRequest, MissingAuthorization, RateLimited, Refusal, Unavailable
+from vestibule.errors import Allowance, BadRequest, MissingAuthorization, RateLimited, Refusal, Unavailable
 from vestibule.gateway.checks import (
     ALLOW,
     check_host,
@@ -33,8 +33,8 @@ from vestibule.gateway.patience import Patience, Turn
 from vestibule.gateway.request import ProxiedRequest
 from vestibule.gateway.weight import MAX_URL, Weight
 from vestibule.model import Era, Presented, Principal
-from vestibule.ports import Allowance, CallLimits
-from vestibule.protocol.network import network_of
+from vestibule.ports import CallLimits
+from vestibule.protocol.caller import network_of
 
 if TYPE_CHECKING:
     from vestibule.gateway.gateway import Gateway, Route
@@ -315,10 +315,10 @@ class Lane(HttpToolsProtocol):
         limits = exchange.route.call_limits
         if limits is None or refusal.status != 401 or isinstance(refusal, MissingAuthorization):
             return refusal
-        exchange.allowance = limits.take(None, self.address(), self.gateway.clock())
+        exchange.allowance = limits.take(None, self.address(), exchange.route.name)
         if exchange.allowance is None or not exchange.allowance.retry_after:
             return refusal
-        return _too_many(exchange.allowance)
+        return RateLimited(exchange.allowance, detail=f"limit {exchange.allowance.policy!r} of an address")
 
     def _later(self, exchange: Exchange, work: Coroutine[Any, Any, None]) -> None:
         """Something about this request has to be waited for; the client is read again when that is over."""
@@ -344,21 +344,21 @@ class Lane(HttpToolsProtocol):
         if route.call_limits is None:
             self._within_limits(exchange, session)
             return
-        allowance = route.call_limits.take(principal, self.address(), self.gateway.clock())
+        allowance = route.call_limits.take(principal, self.address(), route.name)
         if allowance is None:
             self._later(exchange, self._ask_for_more(exchange, route.call_limits, session))
         else:
             self._allowed(exchange, allowance, session)
 
     async def _ask_for_more(self, exchange: Exchange, limits: CallLimits, session: bytes | None) -> None:
-        allowance = await limits.fetch(exchange.principal, self.address(), self.gateway.clock())
+        allowance = await limits.fetch(exchange.principal, self.address(), exchange.route.name)
         if self._exchange is exchange:
             self._allowed(exchange, allowance, session)
 
     def _allowed(self, exchange: Exchange, allowance: Allowance, session: bytes | None) -> None:
         exchange.allowance = allowance
         if allowance.retry_after:
-            raise _too_many(allowance)
+            raise RateLimited(allowance, detail=f"limit {allowance.policy!r}")
         self._within_limits(exchange, session)
 
     def _within_limits(self, exchange: Exchange, session: bytes | None) -> None:
@@ -383,7 +383,7 @@ class Lane(HttpToolsProtocol):
         """The caller's, as far as the proxies before us can be believed."""
         if self._address is None:
             peer = self.client[0] if self.client else ""
-            forwarded = [value for name, value in self.headers if name == b"x-forwarded-for"]
+            forwarded = [value.decode("latin-1") for name, value in self.headers if name == b"x-forwarded-for"]
             self._address = self.gateway.address_of(peer, forwarded)
         return self._address
 
@@ -553,11 +553,3 @@ class Lane(HttpToolsProtocol):
         self.gateway.counters.malformed += 1
         self.transport.write(self.gateway.render_bare(refusal, status))
         self.transport.close()
-
-
-def _too_many(allowance: Allowance) -> RateLimited:
-    return RateLimited(
-        f"That is more than {allowance.limit} calls in {allowance.window} seconds.",
-        action=f"Wait {allowance.retry_after} seconds.",
-        detail=f"limit {allowance.policy!r}",
-    )

@@ -6,7 +6,6 @@ from http import HTTPStatus
 from vestibule.errors import InvalidProof, Refusal
 from vestibule.gateway.headers import Header
 from vestibule.model import Resource
-from vestibule.ports import Allowance
 from vestibule.protocol.bearer import challenge_for
 from vestibule.protocol.messages import error_body
 
@@ -51,8 +50,3 @@ def render(
         lines.append(b"connection: close\r\n")
     lines += [b"\r\n", body]
     return b"".join(lines)
-
-
-def rate_limit_headers(allowance: Allowance) -> list[Header]:
-    """For the answer to a call that was counted."""
-    return []

@@ -37,6 +37,7 @@ from vestibule.model.identity import (
 from vestibule.model.operation import Operation, Presented, Reading
 from vestibule.model.policy import Effect, Policy, PolicyExample, Rule
 from vestibule.model.proof import Proof
+from vestibule.model.rate import Rate
 from vestibule.model.secret import Secret, TokenDigest, digest
 from vestibule.model.tenant import Tenant, TenantState
 from vestibule.model.trusted_issuer import TrustedIssuer
@@ -77,6 +78,7 @@ __all__ = [
     "ProviderTokens",
     "Purpose",
     "PushedRequest",
+    "Rate",
     "Reading",
     "RefreshToken",
     "RequestState",

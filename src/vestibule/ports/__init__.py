@@ -6,8 +6,8 @@ what it wrote survives SIGKILL. No `add` replaces anything: a key that is taken,
 grant, is a `ValueError`. `vestibule.testing.store_contract` proves these promises for any implementation.
 """
 
+from vestibule.errors import Allowance
 from vestibule.ports.calls import (
-    Allowance,
     CallLimits,
     CallTrail,
     CredentialSource,
@@ -21,6 +21,7 @@ from vestibule.ports.calls import (
 )
 from vestibule.ports.issuers import IssuerDocuments, IssuerKeys, IssuerMetadata
 from vestibule.ports.keys import Authenticator, Sealer, SigningKeys
+from vestibule.ports.limits import Given, SharedCounters, Throttle, Want
 from vestibule.ports.outside import DocumentFetcher, FetchedDocument, HttpAnswer, HttpClient
 from vestibule.ports.providers import IdentityProvider, SignInRequest
 from vestibule.ports.seams import Clock, Entropy, Resolver
@@ -64,6 +65,7 @@ __all__ = [
     "Doorkeeper",
     "Entropy",
     "FetchedDocument",
+    "Given",
     "GrantStore",
     "Housekeeping",
     "HttpAnswer",
@@ -83,11 +85,14 @@ __all__ = [
     "RevocationFeed",
     "Sealer",
     "SessionStore",
+    "SharedCounters",
     "SignInRequest",
     "SigningKeys",
     "Store",
     "TenantMap",
     "TenantStore",
+    "Throttle",
     "TokenReader",
     "TokenVerifier",
+    "Want",
 ]

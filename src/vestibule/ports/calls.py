@@ -1,9 +1,9 @@
 """An MCP call on its way through: who is calling, may they, how often, and what opens the inner door."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from vestibule.errors import Allowance
 from vestibule.model import (
     AccessToken,
     AuditEvent,
@@ -135,25 +135,19 @@ class Permission(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Allowance:
-    """What is left to a caller, by the limit that leaves the least."""
-
-    policy: str  # its name, for the RateLimit header
-    limit: int
-    window: int  # seconds
-    remaining: int
-    reset: int  # seconds until it is whole again
-    retry_after: int = 0  # seconds; above 0: refused
-
-
 class CallLimits(Protocol):
-    """How often an MCP caller may call: by tenant, principal, client and address, whichever are configured."""
+    """How often an MCP caller may call: by tenant, principal, client and address, whichever are configured.
 
-    def take(self, principal: Principal | None, address: str, now: float) -> Allowance | None:
+    It has a monotonic clock of its own: a wall clock that is set must neither lock anybody out nor let them start anew.
+    `principal`: None for a caller who is not known, or was refused; those are counted by address, whatever is
+    configured. `upstream`: its name. An answer with a `retry_after` above 0 is a refusal, and has counted nothing; one
+    with a `limit` of 0 says that nothing limits this call.
+    """
+
+    def take(self, principal: Principal | None, address: str, upstream: str) -> Allowance | None:
         """Count one call, without waiting. None: this replica's share is used up, ask with `fetch`."""
 
-    async def fetch(self, principal: Principal | None, address: str, now: float) -> Allowance:
+    async def fetch(self, principal: Principal | None, address: str, upstream: str) -> Allowance:
         """The same, with the other replicas. When they cannot be asked, this replica's own count decides."""
 
 

@@ -16,6 +16,7 @@ from vestibule.errors import (
     UseDpopNonce,
     VestibuleError,
 )
+from vestibule.protocol.rate_limit import rate_limit_headers
 from vestibule.web.pages import Pages
 from vestibule.web.pages.views import ErrorView
 
@@ -31,7 +32,8 @@ def oauth_response(error: OAuthError, *, tried_basic: bool = False) -> JSONRespo
     if error.status == 503:
         headers["Retry-After"] = _RETRY_AFTER
     if isinstance(error, TooManyRequests):
-        headers["Retry-After"] = str(error.retry_after)
+        told = rate_limit_headers(error.allowance) if error.allowance is not None else ()
+        headers |= {**dict(told), "retry-after": str(error.retry_after)}
     if isinstance(error, UseDpopNonce):
         headers["DPoP-Nonce"] = error.nonce
     body = {"error": error.error, "error_description": error.description}
@@ -43,6 +45,8 @@ def error_page(error: VestibuleError, pages: Pages, request_id: str) -> Response
     status = error.status if isinstance(error, PageError | Refusal | OAuthError) else 500
     view = ErrorView(message=error.message, action=error.action, request_id=request_id, status=status)
     headers = {"Retry-After": _RETRY_AFTER} if status == 503 else {}
+    if isinstance(error, PageError) and error.retry_after:
+        headers["Retry-After"] = str(error.retry_after)
     return pages.respond(pages.error(view), status=status, headers=headers)
 
 

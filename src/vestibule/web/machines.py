@@ -11,6 +11,7 @@ from vestibule.authorization_server.authenticate import Credentials
 from vestibule.authorization_server.replies import JsonReply
 from vestibule.errors import StoreUnavailable
 from vestibule.protocol import discovery
+from vestibule.protocol.rate_limit import rate_limit_headers
 from vestibule.web.errors import NO_STORE
 from vestibule.web.plane import ControlPlane
 from vestibule.web.requests import credentials_of, read_body, read_form
@@ -110,7 +111,10 @@ class MachineEndpoints:
             await self._plane.server.store.ping()
         except StoreUnavailable:
             return JSONResponse({"ready": False, "store": "unavailable"}, status_code=503, headers=NO_STORE)
-        return JSONResponse({"ready": True, "store": "ok"}, headers=NO_STORE)
+        body = {"ready": True, "store": "ok"}
+        if (counters := self._plane.counters) is not None:  # without them this replica counts for itself
+            body["shared"] = "ok" if counters.is_up() else "degraded"
+        return JSONResponse(body, headers=NO_STORE)
 
     def _next_nonce(self, credentials: Credentials) -> Mapping[str, str]:
         """RFC 9449 §8.2: whoever has just proven a key learns the nonce for the next time."""
@@ -119,4 +123,5 @@ class MachineEndpoints:
 
 
 def _json(reply: JsonReply, headers: Mapping[str, str] | None = None) -> Response:
-    return JSONResponse(dict(reply.body), status_code=reply.status, headers={**NO_STORE, **(headers or {})})
+    left = dict(rate_limit_headers(reply.allowance)) if reply.allowance is not None else {}
+    return JSONResponse(dict(reply.body), status_code=reply.status, headers={**NO_STORE, **left, **(headers or {})})

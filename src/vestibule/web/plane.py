@@ -11,7 +11,7 @@ from vestibule.admin import ApiKeyOffice, Entrance
 from vestibule.authorization_server.logos import Logos
 from vestibule.authorization_server.replies import Context, Cookie, Redirect
 from vestibule.authorization_server.server import AuthorizationServer
-from vestibule.ports import SigningKeys
+from vestibule.ports import SharedCounters, SigningKeys
 from vestibule.web.cookies import Cookies
 from vestibule.web.pages import Pages
 from vestibule.web.requests import address_of
@@ -40,6 +40,7 @@ class ControlPlane:
     scopes_supported: tuple[str, ...] = ()  # what they ask for there; empty: the upstream's scopes
     signs_people_in: bool = True  # False: others give the tokens, and nothing of the authorization server is served
     administration: Administration | None = None  # None: there is no admin API
+    counters: SharedCounters | None = None
 
     def redirect(self, reply: Redirect, request: Request) -> Response:
         """303 after a POST, 302 otherwise."""

@@ -1,12 +1,10 @@
 """Reading requests: bodies within their caps, forms of one type only, and who is really at the other end."""
 
-from collections.abc import Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address
-
 from starlette.requests import Request
 
 from vestibule.authorization_server.authenticate import Credentials
 from vestibule.errors import InvalidRequest, RequestTooLarge
+from vestibule.protocol.caller import Networks, caller_address
 from vestibule.protocol.parameters import Parameters, read_parameters
 
 MAX_FORM = 64 * 1024
@@ -58,31 +56,7 @@ def credentials_of(request: Request) -> Credentials:
     )
 
 
-def address_of(request: Request, trusted: Sequence[IPv4Network | IPv6Network]) -> str:
-    """The caller's address for the audit trail. X-Forwarded-For counts only as far as trusted proxies wrote it."""
+def address_of(request: Request, trusted: Networks) -> str:
+    """The caller's address: for the audit trail, and for limits."""
     peer = request.client.host if request.client is not None else ""
-    if not trusted or not _is_in(peer, trusted):
-        return peer
-    hops = [hop.strip() for value in request.headers.getlist("x-forwarded-for") for hop in value.split(",")]
-    for hop in reversed(hops):
-        if not _is_address(hop):
-            break
-        peer = hop
-        if not _is_in(hop, trusted):
-            break
-    return peer
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_in(text: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
-    if not _is_address(text):
-        return False
-    address = ip_address(text)
-    return any(address in network for network in networks if network.version == address.version)
+    return caller_address(peer, request.headers.getlist("x-forwarded-for"), trusted)

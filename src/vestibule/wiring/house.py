@@ -5,10 +5,12 @@ import ctypes
 import gc
 import os
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,7 +23,6 @@ from vestibule.authorization_server.client_keys import ClientKeys
 from vestibule.authorization_server.clients import ClientDirectory
 from vestibule.authorization_server.logos import Logos
 from vestibule.authorization_server.server import AuthorizationServer
-from vestibule.authorization_server.throttle import Throttle
 from vestibule.config import Configuration
 from vestibule.credentials import KeptProviderTokens, StaticCredentials
 from vestibule.errors import StartError, StoreUnavailable
@@ -31,6 +32,7 @@ from vestibule.model import Resource
 from vestibule.outbound import AddressGuard, GuardedFetcher, OutboundClient, resolve
 from vestibule.outbound.tls import client_context
 from vestibule.ports import Clock, Entropy
+from vestibule.protocol.caller import caller_address
 from vestibule.protocol.discovery import PROTECTED_RESOURCE, well_known_url
 from vestibule.resource_server import ApiKeys, DpopProofs, ResourceServer, RevocationWatch
 from vestibule.stores import SqlStore, open_store
@@ -44,6 +46,7 @@ from vestibule.wiring.api_keys import make_api_keys
 from vestibule.wiring.foreign import make_foreign_tokens, servers_of
 from vestibule.wiring.issuers import make_assertion_directory
 from vestibule.wiring.keyholder import Keyholder, make_key_ring
+from vestibule.wiring.limits import Limits, open_limits
 from vestibule.wiring.policy import make_permission
 from vestibule.wiring.providers import make_providers, metadata_hosts, sign_in_origins
 from vestibule.wiring.settings import (
@@ -127,6 +130,7 @@ class House:
         keyholder: Keyholder,
         api_keys: ApiKeys | None,
         office: ApiKeyOffice,
+        limits: Limits,
     ) -> None:
         self.configuration = configuration
         self.store = store
@@ -135,6 +139,7 @@ class House:
         self.keyholder = keyholder
         self.office = office
         self._api_keys = api_keys
+        self.limits = limits
         self._outbound = outbound
         self._watch = watch
         self._server: uvicorn.Server | None = None
@@ -146,6 +151,7 @@ class House:
         *,
         clock: Clock = utc_now,
         entropy: Entropy = os.urandom,
+        monotonic: Callable[[], float] = time.monotonic,
         migrate_apart: bool = False,
     ) -> "House":
         """Raises `StartError`."""
@@ -162,14 +168,25 @@ class House:
                     "The key ring is not the one this store was written with: nothing in it could be opened.",
                     action="Give the right keys.file or secret_key, or a new store.",
                 )
-            return cls._assemble(configuration, store, ring, clock, entropy)
+            limits = await open_limits(configuration, monotonic)
+            try:
+                return cls._assemble(configuration, store, ring, limits, clock, entropy)
+            except BaseException:
+                await limits.close()
+                raise
         except BaseException:
             await store.close()
             raise
 
     @classmethod
     def _assemble(
-        cls, configuration: Configuration, store: SqlStore, ring: KeyRing, clock: Clock, entropy: Entropy
+        cls,
+        configuration: Configuration,
+        store: SqlStore,
+        ring: KeyRing,
+        limits: Limits,
+        clock: Clock,
+        entropy: Entropy,
     ) -> "House":
         ca_file = Path(configuration.outbound.ca_file) if configuration.outbound.ca_file else None
         outbound = OutboundClient(extra_ca_file=ca_file, plain_hosts=metadata_hosts(configuration))
@@ -178,7 +195,7 @@ class House:
         fetcher = GuardedFetcher(
             guard=AddressGuard(configuration.outbound.allow_networks), resolver=resolve, extra_ca_file=ca_file
         )
-        throttle = Throttle(clock)
+        trusted_proxies = tuple(ip_network(network) for network in configuration.trusted_proxies)
         proofs = DpopProofs(authenticator=ring, clock=clock, needs_nonce=configuration.tokens.dpop_nonce)
         api_keys = make_api_keys(configuration, store, watch, resources, clock)
         doorkeeper = ResourceServer(
@@ -202,7 +219,7 @@ class House:
             clients=ClientDirectory(
                 {client.client_id: client for client in make_clients(configuration, resources)},
                 store.clients,
-                ClientDocuments(fetcher, clock, make_trust(configuration))
+                ClientDocuments(fetcher, clock, make_trust(configuration), monotonic=limits.monotonic)
                 if configuration.client_documents.enabled
                 else None,
                 issuer=configuration.issuer,
@@ -216,10 +233,10 @@ class House:
             signer=ring,
             proofs=proofs,
             tokens=doorkeeper,
-            client_keys=ClientKeys(fetcher, clock, throttle),
             assertion_issuers=make_assertion_directory(make_assertion_issuers(configuration), outbound, clock),
+            client_keys=ClientKeys(fetcher, clock, limits.throttle),
             provider_tokens=provider_tokens,
-            throttle=throttle,
+            throttle=limits.throttle,
             announce=watch.learn,
         )
         gateway = Gateway(
@@ -235,6 +252,8 @@ class House:
             clock=lambda: clock().timestamp(),
             entropy=entropy,
             tls=lambda: client_context(ca_file),
+            call_limits=limits.calls,
+            address_of=partial(caller_address, trusted=trusted_proxies),
             limits=GatewayLimits(max_body=configuration.http.max_body, max_head=configuration.http.max_head),
             log=event_logger("gateway"),
         )
@@ -245,14 +264,15 @@ class House:
             pages=Pages(public_url=configuration.public_url),
             cookies=Cookies(secure=configuration.public_url.startswith("https:")),
             signer=ring,
-            logos=Logos(fetcher, clock, throttle) if configuration.client_documents.logos else None,
+            logos=Logos(fetcher, clock, limits.throttle) if configuration.client_documents.logos else None,
             hosts=hosts_of(configuration),
             form_sources=tuple(form_origin(one) for one in sign_in_origins(configuration)),
-            trusted_proxies=tuple(ip_network(network) for network in configuration.trusted_proxies),
+            trusted_proxies=trusted_proxies,
             log=event_logger("web"),
             authorization_servers=servers_of(configuration),
             scopes_supported=configuration.resource_server.scopes_supported,
             signs_people_in=configuration.signs_people_in,
+            counters=limits.counters,
         )
         keyholder = Keyholder(
             configuration,
@@ -264,7 +284,7 @@ class House:
             audit=server.audit,
             on_retired=doorkeeper.forget,
         )
-        return cls(configuration, store, outbound, watch, gateway, plane, keyholder, api_keys, office)
+        return cls(configuration, store, outbound, watch, gateway, plane, keyholder, api_keys, office, limits)
 
     async def run(self, listener: socket.socket, ready: Callable[[Running], None] | None) -> None:
         """Serve until a signal."""
@@ -308,6 +328,7 @@ class House:
         if self._api_keys is not None:
             await self._api_keys.settle()
         await self._outbound.close()
+        await self.limits.close()
         await self.store.close()
 
     async def _announce(self, server: uvicorn.Server, ready: Callable[[Running], None] | None) -> None:

@@ -22,6 +22,7 @@ from vestibule.model import (
 )
 from vestibule.protocol.registration import CLIENT_CREDENTIALS, DEVICE_CODE, JWT_BEARER, TOKEN_EXCHANGE
 from vestibule.wiring.administration import issued_for, permissions_of
+from vestibule.wiring.limits import token_limits
 
 _GRANTS = {
     "authorization_code": ("authorization_code", "refresh_token"),
@@ -95,6 +96,7 @@ def make_settings(configuration: Configuration, resources: tuple[Resource, ...])
         needs_pushed_requests=configuration.authorization.needs_pushed_requests,
         token_format="signed" if tokens.format == "jwt" else "sealed",
         permissions=permissions_of(configuration),
+        token_limits=token_limits(configuration),
     )
 
 

@@ -24,6 +24,8 @@ async def redeem_authorization_code(call: TokenCall, server: AuthorizationServer
     if code is None:
         raise InvalidGrant("The code is not known, or has expired.", action=_START_AGAIN)
     check_proofs(call, code)
+    if code.redeemed_at is None and code.expires_at > server.clock():  # a replay ends the grant at the limit too
+        await call.admit()
     if await server.store.codes.redeem(code.digest, now=server.clock()) is None:
         await _answer_replay(code, call, server)
     grant = await live_grant(code.grant_id, server)

@@ -26,6 +26,7 @@ async def give_to_client(call: TokenCall, server: AuthorizationServer) -> JsonRe
     identity = Identity(server.settings.issuer, client.client_id, PROVIDER, name=client.name)
     grant, scopes = own_grant(call.form, client, identity, server)
     await server.check_welcome(grant.tenant, identity.user)
+    await call.admit()
     await server.record(
         call.context,
         "token.issue",

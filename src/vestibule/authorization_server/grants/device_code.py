@@ -20,6 +20,7 @@ async def redeem_device_code(call: TokenCall, server: AuthorizationServer) -> Js
             raise AccessDenied("The person refused.")
         case DeviceState.REDEEMED:
             raise InvalidGrant("The device code has been used already.", action="Ask for a new one.")
+    await call.admit()
     if await server.store.device_requests.redeem(request.digest, now=server.clock()) is None:
         raise InvalidGrant("The device code has been used already, or its grant has ended.")
     grant = await live_grant(request.grant_id, server)

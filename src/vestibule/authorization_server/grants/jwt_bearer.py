@@ -17,6 +17,7 @@ from vestibule.authorization_server.grants.client_credentials import own_grant
 from vestibule.authorization_server.issue import token_reply
 from vestibule.authorization_server.replies import Context, JsonReply
 from vestibule.authorization_server.server import AuthorizationServer
+from vestibule.authorization_server.token_limits import Admission
 from vestibule.errors import AccessDenied, InvalidDpopProof, InvalidGrant, InvalidTarget, UnauthorizedClient
 from vestibule.model import DEFAULT_TENANT, Grant, Identity, Resource
 from vestibule.protocol.claims_text import claim_text
@@ -70,6 +71,7 @@ async def redeem_assertion(call: TokenCall, server: AuthorizationServer) -> Json
     resource = _resource(call.form, claims, server)
     grant = _enterprise_grant(call, issuer, claims, resource, server)
     await _check_welcome(grant, server)
+    await call.admit()
     until = datetime.fromtimestamp(checked.expires_at, UTC) + timedelta(minutes=2)
     if not await server.store.one_time.use("identity-assertion", checked.digest, expires_at=until, now=now):
         raise InvalidGrant("The assertion has been used already.", action="Ask the identity provider for a new one.")
@@ -127,7 +129,7 @@ def _resource(form: Parameters, claims: Mapping[str, Any], server: Authorization
 
 
 async def redeem_workload_token(
-    form: Parameters, server: AuthorizationServer, context: Context, *, key_thumbprint: str = ""
+    form: Parameters, server: AuthorizationServer, context: Context, admission: Admission, *, key_thumbprint: str = ""
 ) -> JsonReply:
     """A workload shows what its platform says of it: that names the client."""
     from vestibule.protocol.assertion import check_workload_token
@@ -158,6 +160,8 @@ async def redeem_workload_token(
     identity = Identity(issuer.issuer, checked.subject, issuer.name, name=client.name)
     grant, scopes = own_grant(form, client, identity, server)
     await _check_welcome(grant, server)
+    call = TokenCall(form, client, context, admission, key_thumbprint)
+    await call.admit()
     end = datetime.fromtimestamp(checked.expires_at, UTC)  # nothing outlives what it came from
     await server.record(
         context,
@@ -168,7 +172,6 @@ async def redeem_workload_token(
         target=grant.resource,
         facts={"issuer": issuer.issuer, "scope": " ".join(scopes)},
     )
-    call = TokenCall(form, client, context, key_thumbprint)
     return token_reply(call, replace(grant, expires_at=end), scopes, "", server)
 
 

@@ -31,6 +31,8 @@ async def redeem_refresh_token(call: TokenCall, server: AuthorizationServer) -> 
             raise InvalidTarget("The grant is for another resource.", action=f"It is for {grant.resource}.")
     scopes = narrowed(read_scope(call.form.get("scope")), grant.scopes)
     scopes = permitted(scopes, grant.identity.roles, server.settings.permissions)  # the file may say less by now
+    if token.spent_at is None:  # what a spent one gives has been counted; or its family ends, at the limit too
+        await call.admit()
     successor = await _rotate(token, grant, call, server) or await _answer_again(token, call, server)
     await server.record(
         call.context,

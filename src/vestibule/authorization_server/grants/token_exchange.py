@@ -34,6 +34,7 @@ async def exchange_token(call: TokenCall, server: AuthorizationServer) -> JsonRe
     grant = await _grant(subject, server)
     scopes = permitted(scopes, grant.identity.roles, server.settings.permissions)
     end = min(server.clock() + server.lifetimes_for(call.client).access_token, server.moment(subject.expires_at))
+    await call.admit()
     await server.record(
         call.context,
         "token.exchange",
