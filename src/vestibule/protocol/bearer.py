@@ -65,7 +65,7 @@ def dpop_challenge(refusal: InvalidProof, *, realm: str, resource_metadata: str)
         "error_description": refusal.message,
         "algs": " ".join(SIGNING_ALGORITHMS),
     }
-    return "DPoP " + ", ".join(f'{name}="{_quoted(value)}"' for name, value in parameters.items())
+    return "DPoP " + ", ".join(f'{name}="{_quoted(value)}"' for name, value in parameters.items() if value)
 
 
 def _quoted(value: str) -> str:
