@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vestibule.authorization_server.replies import Context
     from vestibule.authorization_server.server import AuthorizationServer
     from vestibule.config import Configuration
+    from vestibule.wiring import House
 
 Result = TypeVar("Result")
 
@@ -58,6 +59,11 @@ def check_exists(configuration: "Configuration") -> None:
 
 def with_server(config: Path | None, work: "Callable[[AuthorizationServer, Context], Awaitable[Result]]") -> Result:
     """Do something with the store as the server would, and close it. Raises `StartError`, `StoreUnavailable`."""
+    return with_house(config, lambda house, context: work(house.plane.server, context))
+
+
+def with_house(config: Path | None, work: "Callable[[House, Context], Awaitable[Result]]") -> Result:
+    """The same with everything that runs."""
     import asyncio
 
     from vestibule.authorization_server.replies import Context
@@ -71,7 +77,7 @@ def with_server(config: Path | None, work: "Callable[[AuthorizationServer, Conte
     async def run() -> Result:
         house = await House.build(read)
         try:
-            return await work(house.plane.server, Context(f"cli-{os.urandom(6).hex()}", address="", actor=OPERATOR))
+            return await work(house, Context(f"cli-{os.urandom(6).hex()}", address="", actor=OPERATOR))
         finally:
             await house.close()
 

@@ -15,7 +15,6 @@ _TLS = "let a reverse proxy serve https; name its address in public_url and its 
 
 LATER_KEYS: Mapping[str, tuple[str, str]] = {
     "resource_server": ("accept the tokens of other issuers", _REMOVE),
-    "tenants": ("keep tenants apart", "remove it; run one server for each organisation"),
     "policy": ("have policies", "remove it; scopes.default says what every call needs"),
     "limits": ("limit rates", "remove it; limit them in your reverse proxy"),
     "tls": ("serve TLS itself", _TLS),

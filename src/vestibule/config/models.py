@@ -27,7 +27,9 @@ from vestibule.config.authorization import (
 )
 from vestibule.config.providers import IdentityProviderConfig
 from vestibule.config.sections import HttpConfig, KeysConfig, LoggingConfig, Model, OutboundConfig
+from vestibule.config.tenants import TenantsConfig
 from vestibule.config.values import Duration, Name, SecretValue, StoreAddress
+from vestibule.model import DEFAULT_TENANT
 
 
 class ScopesConfig(Model):
@@ -147,6 +149,11 @@ class Configuration(Model):
         description="Whose assertions are taken as grants: enterprises' identity providers, workloads' platforms.",
         examples=[[{"issuer": "https://login.example.com", "kind": "enterprise", "provider": "work"}]],
     )
+    tenants: TenantsConfig | None = Field(
+        None,
+        description="Which organisation somebody belongs to. Everybody to one, when left out.",
+        examples=[{"by": "email-domain", "domains": {"corp.example": "acme"}, "default": "deny"}],
+    )
     origins: tuple[Origin, ...] = Field(
         (),
         description="Origins of web pages that may call MCP from a browser, beside our own (CORS and Origin check).",
@@ -210,6 +217,14 @@ class Configuration(Model):
     def is_loopback(self) -> bool:
         """Whether nobody but this computer can reach us: by address and by name."""
         return is_loopback_host(self.host) and is_loopback_host(urlsplit(self.public_url).hostname or "")
+
+    @property
+    def named_tenants(self) -> frozenset[str]:
+        """Those that are there without anybody having made them."""
+        if self.tenants is None:
+            return frozenset({DEFAULT_TENANT})
+        others = {one.tenant for one in self.clients} | {one.tenant for one in self.assertion_issuers}
+        return self.tenants.names | (others - {""})
 
     def model_post_init(self, context: Any) -> None:
         """One name for each thing from here on: `public_url`, `origins` and `secret_key` are complete."""

@@ -15,6 +15,7 @@ from vestibule.ports.calls import (
     Permission,
     ProofChecker,
     ProviderTokenKeeper,
+    TenantGate,
     TenantMap,
     TokenReader,
     TokenVerifier,
@@ -41,6 +42,7 @@ from vestibule.ports.stores import (
     RevocationFeed,
     SessionStore,
     Store,
+    TenantDatabases,
     TenantStore,
 )
 
@@ -82,6 +84,8 @@ __all__ = [
     "SignInRequest",
     "SigningKeys",
     "Store",
+    "TenantDatabases",
+    "TenantGate",
     "TenantMap",
     "TenantStore",
     "TokenReader",

@@ -9,7 +9,18 @@ from vestibule.authorization_server.server import RegistrationLimits, Settings
 from vestibule.config import Configuration
 from vestibule.config.authorization import AssertionIssuerConfig, ClientConfig, ClientLifetimesConfig
 from vestibule.config.models import StaticCredentialConfig, UpstreamConfig
-from vestibule.model import AuthMethod, Client, ClientOrigin, Resource, StaticCredential, Timeouts, Upstream
+from vestibule.config.tenants import DENY
+from vestibule.model import (
+    DEFAULT_TENANT,
+    AuthMethod,
+    Client,
+    ClientOrigin,
+    Resource,
+    StaticCredential,
+    TenantId,
+    Timeouts,
+    Upstream,
+)
 from vestibule.protocol.registration import CLIENT_CREDENTIALS, DEVICE_CODE, JWT_BEARER, TOKEN_EXCHANGE
 
 _GRANTS = {
@@ -74,8 +85,15 @@ def make_settings(configuration: Configuration, resources: tuple[Resource, ...])
         client_documents=configuration.client_documents.enabled,
         needs_pushed_requests=configuration.authorization.needs_pushed_requests,
         token_format="signed" if tokens.format == "jwt" else "sealed",
+        default_tenant=_default_tenant(configuration),
         permissions={role: frozenset(scopes) for role, scopes in configuration.authorization.permissions.items()},
     )
+
+
+def _default_tenant(configuration: Configuration) -> TenantId:
+    if configuration.tenants is None:
+        return DEFAULT_TENANT
+    return "" if configuration.tenants.default == DENY else configuration.tenants.default
 
 
 def _lifetime_rule(one: ClientLifetimesConfig) -> LifetimeRule:
@@ -111,6 +129,7 @@ def _client(one: ClientConfig, resources: tuple[Resource, ...]) -> Client:
         needs_pushed_requests=one.needs_pushed_requests,
         needs_dpop=one.needs_dpop,
         introspects=tuple(found.identifier for found in resources if found.upstream.name in one.introspects),
+        tenant=one.tenant,
         acts_for=one.acts_for,
     )
 
@@ -133,6 +152,7 @@ def _assertion_issuer(one: AssertionIssuerConfig) -> AssertionIssuer:
         jwks_uri=one.jwks_uri,
         name=one.provider or one.name or one.kind,
         audience=one.audience,
+        tenant=one.tenant,
         clients=one.clients,
         workloads=tuple(Workload(found.subject, found.client_id) for found in one.workloads),
     )

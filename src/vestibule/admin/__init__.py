@@ -1,0 +1,1 @@
+"""What an operator may do, without a screen: the command line and the admin page call the same functions."""
