@@ -37,7 +37,8 @@ class SqlTenantStore:
         )
         async with self._database.write() as connection:
             await hold_alone(connection, self._database, tenant.tenant)
-            return (await connection.execute(insert.on_conflict_do_nothing())).rowcount == 1
+            added = insert.on_conflict_do_nothing().returning(tenants.c.tenant)
+            return (await connection.execute(added)).one_or_none() is not None
 
     async def get(self, tenant: TenantId) -> Tenant | None:
         async with self._database.read() as connection:

@@ -33,6 +33,7 @@ from vestibule.testing.store_contract.refresh_tokens import RefreshTokenContract
 from vestibule.testing.store_contract.requests import AuthorizationRequestContract
 from vestibule.testing.store_contract.revocations import RevocationContract
 from vestibule.testing.store_contract.support import StoreOpener
+from vestibule.testing.store_contract.tenants import TenantContract
 
 __all__ = ["StoreContract", "StoreOpener"]
 
@@ -50,6 +51,7 @@ class StoreContract(
     RefreshTokenContract,
     KeptTokenContract,
     BlockContract,
+    TenantContract,
     RevocationContract,
     AuditContract,
     HousekeepingContract,
