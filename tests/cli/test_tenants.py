@@ -59,12 +59,6 @@ async def test_a_tenant_is_made_and_deleted_from_the_command_line(door: Door) ->
     assert (code, "none is given twice" in err) == (1, True)
 
 
-@pytest.mark.parametrize("name", ["Acme", "a_b", "../x", "", "deny", "-a", "x" * 64])
-async def test_a_name_that_is_none_makes_no_tenant(door: Door, name: str) -> None:
-    code, _, err = await vestibule(door, "tenant", "create", "--", name)
-    assert (code, "no name for a tenant" in err) == (1, True), err
-
-
 async def test_a_person_is_one_of_a_tenant_and_the_command_asks_whose(door: Door) -> None:
     ada = await come_in(door, ADA)
     code, _, err = await vestibule(door, "user", "block", f"development:{ADA}")

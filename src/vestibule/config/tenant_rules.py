@@ -86,3 +86,23 @@ def clients_of_tenants_are_somebodys(configuration: Configuration) -> Iterator[F
     for index, one in enumerate(configuration.assertion_issuers):
         if tenants is None and one.tenant:
             yield Fault(f"assertion_issuers[{index}].tenant", "there are no tenants", "add tenants, or remove it")
+
+
+def denies_strangers(configuration: Configuration) -> bool:
+    """Whether who is nobody's does not come in, whatever a provider says."""
+    return configuration.tenants is not None and configuration.tenants.default == DENY
+
+
+def notes_on_tenants(configuration: Configuration) -> Iterator[str]:
+    tenants = configuration.tenants
+    if tenants is None:
+        return
+    entra = [one.name for one in configuration.identity_providers if isinstance(one, EntraConfig)]
+    if entra and "email-domain" in tenants.order and "entra" not in tenants.order:
+        yield (
+            f"addresses from {', '.join(entra)} choose a tenant only with the optional claim xms_edov; tenants.entra goes "
+            "by the directory"
+        )
+    public = [domain for domain in tenants.domains if plain_domain(domain) in PUBLIC_MAIL]
+    if public:
+        yield f"everybody with an address at {', '.join(public)} is one of a tenant (tenants.public_domains)"
