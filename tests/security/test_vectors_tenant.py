@@ -24,7 +24,6 @@ from vestibule.authorization_server.replies import Context
 from vestibule.config import load
 from vestibule.errors import ConfigurationError, NoTenantDatabase, StoreUnavailable, TenantNameTaken
 from vestibule.model import ApiKey, Revocation, RevocationKind, TenantState, digest
-from vestibule.policy import TenantRules
 from vestibule.stores import open_store
 from vestibule.stores._asyncio import AsyncConnection
 from vestibule.stores.address import read_address
@@ -486,27 +485,3 @@ async def test_a_schema_is_dropped_under_traffic_and_its_neighbours_stay(vector:
     ended = await asyncio.gather(*calls)
     assert set(ended[::2]) <= {"NoTenantDatabase", "StoreUnavailable"}
     assert ended[1::2] == ["", ""]
-
-
-def test_rules_are_asked_in_order_and_two_answers_are_none() -> None:
-    from vestibule.model import Identity
-
-    rules = TenantRules(
-        by=("static", "claim", "email-domain"),
-        people={"work:7": "umbrella"},
-        claim="org.id",
-        values={"o1": "acme", "o2": "globex"},
-        domains={"corp.example": "initech"},
-        providers=frozenset({"work"}),
-        default="guests",
-    )
-
-    def of(subject: str = "1", provider: str = "work", email: str = "", *orgs: str) -> str | None:
-        return rules.tenant_of(Identity("i", subject, provider, email=email, claims={"org": {"id": list(orgs)}}))
-
-    assert of("7", "work", "a@corp.example", "o1") == "umbrella"
-    assert of("1", "work", "a@corp.example", "o1") == "acme"
-    assert of("1", "work", "a@corp.example", "o1", "o2") is None
-    assert of("1", "work", "a@corp.example") == "initech"
-    assert of("1", "other", "a@corp.example", "o1") == "guests"
-    assert of("1", "work", "a@elsewhere.example") == "guests"

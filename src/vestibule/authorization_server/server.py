@@ -239,7 +239,11 @@ class AuthorizationServer:
             expires_at=now + lifetime,
             tokens_id=await self.provider_tokens.keep(tokens, tenant, identity.user) if tokens is not None else "",
         )
-        await self.store.sessions.add(session)
+        try:
+            await self.store.sessions.add(session)
+        except TenantClosed:  # in this very moment
+            await self.provider_tokens.drop(session.tokens_id)
+            raise
         return session, Cookie(CookieName.SESSION, value, int(lifetime.total_seconds()))
 
     async def close_session(self, browser: Browser) -> Session | None:

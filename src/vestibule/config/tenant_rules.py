@@ -100,8 +100,8 @@ def notes_on_tenants(configuration: Configuration) -> Iterator[str]:
     entra = [one.name for one in configuration.identity_providers if isinstance(one, EntraConfig)]
     if entra and "email-domain" in tenants.order and "entra" not in tenants.order:
         yield (
-            f"addresses from {', '.join(entra)} choose a tenant only with the optional claim xms_edov; tenants.entra goes "
-            "by the directory"
+            f"addresses from {', '.join(entra)} choose a tenant only with the optional claim xms_edov; "
+            "tenants.entra goes by the directory"
         )
     public = [domain for domain in tenants.domains if plain_domain(domain) in PUBLIC_MAIL]
     if public:
