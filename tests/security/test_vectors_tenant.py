@@ -16,7 +16,7 @@ from sqlalchemy import text
 from tests.security.test_vectors_sse import Stream, open_stream
 from tests.security.vectors import vector
 from tests.support.house import Door, Flow, open_door, response_parameters
-from tests.support.proofs import ACCESS_TOKEN, TOKEN_EXCHANGE
+from tests.support.proofs import ACCESS_TOKEN, JWT_BEARER, TOKEN_EXCHANGE
 from tests.support.tenants import ACME_SECRET, ADA, ADELE, BOB, ENVIRON, GLOBEX_SECRET, NOBODY, TENANTS, ask_in, come_in
 from tests.support.wire import Wire
 from vestibule.authorization_server import endings
@@ -485,3 +485,84 @@ async def test_a_schema_is_dropped_under_traffic_and_its_neighbours_stay(vector:
     ended = await asyncio.gather(*calls)
     assert set(ended[::2]) <= {"NoTenantDatabase", "StoreUnavailable"}
     assert ended[1::2] == ["", ""]
+
+
+# --- somebody else's word ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def vouched(tmp_path: Path, upstream: RecordingUpstream) -> AsyncIterator[tuple[Door, ScriptedIdentityProvider]]:
+    """Two issuers of one key set: an enterprise's, and a platform's whose workloads are all of globex."""
+    async with ScriptedIdentityProvider() as idp:
+        robots = [{"grant_types": ["jwt_bearer"], "scopes": ["mcp"]} for _ in range(2)]
+        issuers = [
+            {"issuer": idp.issuer, "kind": "enterprise", "name": "acme-people"},
+            {
+                "issuer": f"{idp.issuer}/cluster",
+                "kind": "workload",
+                "jwks_uri": f"{idp.issuer}/jwks",
+                "tenant": "globex",
+                "workloads": [{"subject": one, "client_id": one} for one in ("acme-robot", "anybodys-robot")],
+            },
+        ]
+        keys = {
+            **TENANTS,
+            "assertion_issuers": issuers,
+            "clients": [
+                {"client_id": "acme-robot", "client_secret": "env:ACME_SECRET", "tenant": "acme", **robots[0]},
+                {"client_id": "anybodys-robot", "client_secret": "env:GLOBEX_SECRET", **robots[1]},
+            ],
+        }
+        async with open_door(tmp_path, upstream.url, environ=ENVIRON, **keys) as running:
+            idp.now = lambda: running.clock().timestamp()
+            yield running, idp
+
+
+async def vouch(door: Door, idp: ScriptedIdentityProvider, client: str, secret: str, **claims: Any) -> dict[str, Any]:
+    now = int(door.clock().timestamp())
+    usual = {"iss": idp.issuer, "aud": door.url, "client_id": client, "jti": os.urandom(8).hex(), "resource": door.mcp}
+    header = {"typ": "oauth-id-jag+jwt"} if "iss" not in claims else {}
+    said = idp.signing.sign({**usual, "iat": now, "exp": now + 300, "scope": "mcp", **claims}, header)
+    form = {"grant_type": JWT_BEARER, "assertion": said, "resource": door.mcp}
+    answer = (await door.post("/token", form, auth=(client, secret))).json()
+    if "access_token" in answer:
+        answer["tenant"] = door.house.plane.server.tokens.read(answer["access_token"], now).tenant
+    return dict(answer)
+
+
+@vector("TEN-011")
+async def test_an_enterprises_people_come_into_their_own_tenant_by_a_client_of_it(
+    vector: str, vouched: tuple[Door, ScriptedIdentityProvider]
+) -> None:
+    door, idp = vouched
+    ada = {"sub": "ada", "email": ADA, "email_verified": True}
+    told = [
+        await vouch(door, idp, "acme-robot", ACME_SECRET, **ada),
+        await vouch(door, idp, "acme-robot", ACME_SECRET, **{**ada, "email": BOB}),
+        await vouch(door, idp, "acme-robot", ACME_SECRET, **{**ada, "email_verified": "true"}),
+        await vouch(door, idp, "anybodys-robot", GLOBEX_SECRET, **{**ada, "email": BOB}),
+    ]
+    assert [one.get("tenant") or one["error"] for one in told] == ["acme", "invalid_grant", "invalid_grant", "globex"]
+    assert {grant.tenant for grant in await door.house.store.grants.list_live()} == {"acme", "globex"}
+
+
+@vector("TEN-011")
+async def test_a_platforms_workloads_are_of_its_tenant_and_nobody_elses(
+    vector: str, vouched: tuple[Door, ScriptedIdentityProvider]
+) -> None:
+    door, idp = vouched
+    told = [
+        await vouch(door, idp, client, secret, iss=f"{idp.issuer}/cluster", sub=client, aud=[door.url])
+        for client, secret in (("anybodys-robot", GLOBEX_SECRET), ("acme-robot", ACME_SECRET))
+    ]
+    assert [one.get("tenant") or one["error"] for one in told] == ["globex", "invalid_grant"]
+    assert {one[0] for one in await trail(door, "assertion.redeem")} == {"globex"}
+
+
+@vector("TEN-014")
+async def test_a_client_of_a_suspended_tenant_gets_nothing_in_its_own_name(vector: str, door: Door) -> None:
+    form, robot = {"grant_type": "client_credentials", "resource": door.mcp}, ("acme-robot", ACME_SECRET)
+    before = (await door.post("/token", form, auth=robot)).json()["access_token"]
+    await door.house.tenant_admin.suspend("acme", OPERATOR, reason="")
+    assert (await door.post("/token", form, auth=robot)).json()["error"] == "access_denied"
+    assert (await door.call(before)).status_code == 401
