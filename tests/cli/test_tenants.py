@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.conftest import Run
 from tests.cli.test_access import listed, until_refused, vestibule
 from tests.support.house import Door, open_door
 from tests.support.tenants import ADA, BOB, TENANTS, come_in
@@ -70,3 +71,14 @@ async def test_a_person_is_one_of_a_tenant_and_the_command_asks_whose(door: Door
     assert (code, "no live grant" in err) == (1, True)
     assert (await vestibule(door, "user", "block", f"development:{ADA}", "--tenant", "acme"))[0] == 0
     await until_refused(door, ada.access_token)
+
+
+def test_check_tells_of_tenants_and_of_what_may_surprise(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "vestibule.yaml").write_text(
+        "upstreams: [{name: a, url: 'http://127.0.0.1:9/mcp'}]\n"
+        "tenants: {by: email-domain, domains: {corp.example: acme, gmail.com: personal}, public_domains: true}\n"
+    )
+    told = run("check").out
+    assert "acme, personal" in told
+    assert "everybody else: deny" in told
+    assert "everybody with an address at gmail.com" in told

@@ -61,6 +61,7 @@ def _summary(configuration: "Configuration") -> dict[str, Any]:
             for one in configuration.upstreams
         ],
         "identity_providers": [{"name": one.name, "kind": one.kind} for one in configuration.identity_providers],
+        "tenants": sorted(configuration.named_tenants),
         "store": "postgresql" if configuration.store.startswith("postgres") else "sqlite",
     }
 
@@ -74,6 +75,10 @@ def _print_summary(configuration: "Configuration", file: str, notes: Sequence[st
         say(f"  /{one.name}/mcp  →  {one.url}  (access {one.access}{shown})")
     for provider in configuration.identity_providers:
         say(f"  people sign in with   {provider.name} ({provider.kind})")
+    if configuration.tenants is not None:
+        by, default = ", ".join(configuration.tenants.order), configuration.tenants.default
+        say(f"  tenants               {', '.join(sorted(configuration.named_tenants))}")
+        say(f"  by                    {by or 'the default'}; everybody else: {default}")
     for note in notes:
         say(f"  note: {note}", style="yellow")
 
