@@ -18,7 +18,10 @@ Nothing here knows HTTP frameworks; `status` is the number that the one renderer
     ├── CountersUnavailable        what replicas share about limits cannot be asked; never shown
     ├── FetchError                 something we asked of the outside did not come
     │   └── FetchRefused           the address guard or a cap said no before or while asking
-    └── Unavailable                a part we depend on is gone for now (503)
+    ├── Unavailable                a part we depend on is gone for now (503)
+    ├── NoTenantDatabase           a tenant's own data has not been made, or is gone
+    └── TenantError                what an operator asks of a tenant, and cannot be done
+        └── UnknownTenant, TenantNameTaken, …
 """
 
 from dataclasses import dataclass
@@ -135,6 +138,10 @@ class InvalidTarget(OAuthError):
 class AccessDenied(OAuthError):
     error = "access_denied"
     status = 403
+
+
+class TenantClosed(AccessDenied):
+    """The tenant is suspended or deleted: nothing is begun in its name."""
 
 
 class LoginRequired(OAuthError):
@@ -482,3 +489,32 @@ class ProviderSignInNeeded(Refusal):
 
     code = "PROVIDER_SIGN_IN_NEEDED"
     status = 403
+
+
+class NoTenantDatabase(VestibuleError):
+    """Nothing has been made for this tenant, or it has been dropped."""
+
+
+# --- what an operator asks for, and what cannot be done ---------------------------------------------------------------
+
+
+class TenantError(VestibuleError):
+    """A change of a tenant that is not done. `status`: of an answer over HTTP."""
+
+    status: ClassVar[int] = 400
+
+
+class UnknownTenant(TenantError):
+    status: ClassVar[int] = 404
+
+
+class WrongTenantName(TenantError):
+    pass
+
+
+class TenantNameTaken(TenantError):
+    status: ClassVar[int] = 409
+
+
+class WrongTenantState(TenantError):
+    status: ClassVar[int] = 409

@@ -95,6 +95,13 @@ CASES = [
         "two tenants",
     ),
     Case("CFG-011", UPSTREAM + "tenants: {domains: {'*': a}}\n", "tenants.domains.*", "one organisation"),
+    Case("CFG-011", UPSTREAM + "tenants: {domains: {gmail.com: a}}\n", "tenants.domains.gmail.com", "anybody gets"),
+    Case(
+        "CFG-012",
+        UPSTREAM + "tenants: {by: email-domain, domains: {a.example: a}, require_verified_email: false}\n",
+        "tenants.require_verified_email",
+        "nOAuth",
+    ),
     Case(
         "CFG-012",
         UPSTREAM + "identity_providers: [{kind: entra, name: w, tenant: common, client_id: x}]\n",

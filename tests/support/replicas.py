@@ -32,8 +32,8 @@ from vestibule.credentials import KeptProviderTokens
 from vestibule.errors import OAuthError, Refusal
 from vestibule.identity_providers.development import DevelopmentProvider
 from vestibule.keys import KeyRing, RootKey
-from vestibule.model import Client, Presented, Principal, Resource, Upstream
-from vestibule.policy import LocalThrottle
+from vestibule.model import DEFAULT_TENANT, Client, Presented, Principal, Resource, Upstream
+from vestibule.policy import LocalThrottle, OneTenant, TenantGate
 from vestibule.ports import FetchedDocument, HttpAnswer
 from vestibule.protocol.parameters import read_parameters
 from vestibule.resource_server import DpopProofs, ResourceServer, RevocationWatch
@@ -181,6 +181,8 @@ class Replica:
             assertion_issuers=AssertionIssuers((), {}),
             provider_tokens=KeptProviderTokens(store.kept_tokens, {}, ring, clock=time.wall, entropy=os.urandom),
             throttle=throttle,
+            tenants=OneTenant(),
+            tenant_gate=TenantGate(store.tenants, frozenset({DEFAULT_TENANT})),
             announce=watch.learn,
         )
         await watch.look()

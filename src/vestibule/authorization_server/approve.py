@@ -21,6 +21,7 @@ async def approve_for_session(
     request: AuthorizationRequest, session: Session, server: AuthorizationServer, context: Context
 ) -> Redirect:
     """The person is signed in and has approved this very question before, or just now."""
+    server.check_still_of(session.tenant, session.identity)
     await server.check_welcome(session.tenant, session.identity.user)
     return await give(replace(request, state=RequestState.FINISHED), session, server, context)
 
@@ -33,6 +34,7 @@ async def give(
         return Redirect(f"{server.settings.issuer}/me")
     await server.remember_client(request.client_id, context)
     client = await server.clients.for_token(request.client_id)
+    server.check_client_serves(client, session.tenant)
     longest = (server.lifetimes_for(client) if client is not None else server.settings.lifetimes).grant
     grant = _grant(request, session, longest, server)
     if request.purpose is Purpose.DEVICE:

@@ -23,6 +23,7 @@ class AssertionIssuer:
     audience: str = ""  # workload: what `aud` must say; empty: our issuer
     clients: tuple[str, ...] = ()  # enterprise: which clients may use it; empty: every confidential one
     workloads: tuple["Workload", ...] = ()
+    tenant: str = ""  # whose people or workloads these all are; empty: each as at a sign-in, or as its client
     algorithms: tuple[str, ...] = ("RS256", "PS256", "ES256", "ES384", "Ed25519", "EdDSA")
 
 

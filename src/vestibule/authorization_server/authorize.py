@@ -8,7 +8,7 @@ from vestibule.authorization_server.par import take_up
 from vestibule.authorization_server.replies import Browser, Context, Cookie, CookieName, Redirect
 from vestibule.authorization_server.server import AuthorizationServer, consent_key, is_recent
 from vestibule.errors import ConsentRequired, InvalidRequest, LoginRequired, OAuthError
-from vestibule.model import AuthorizationRequest, Client, Session, digest
+from vestibule.model import DEFAULT_TENANT, AuthorizationRequest, Client, Session, digest
 from vestibule.protocol.authorize import CheckedRequest, check_redirect_uri, check_request, error_response
 from vestibule.protocol.parameters import Parameters
 
@@ -28,8 +28,16 @@ async def authorize(query: Parameters, browser: Browser, server: AuthorizationSe
         checked = check_request(query, client, redirect_uri, server.settings.resources, server.offered_scopes)
         return await _answer(checked, browser, server, context)
     except OAuthError as error:
+        session = await server.session_of(browser)
         await server.record(
-            context, "authorize", "denied", client_id=client.client_id, target=redirect_uri, reason=error.error
+            context,
+            "authorize",
+            "denied",
+            actor=session.identity.user if session is not None else "",
+            client_id=client.client_id,
+            tenant=session.tenant if session is not None else DEFAULT_TENANT,
+            target=redirect_uri,
+            reason=error.error,
         )
         state = query.values.get("state")
         return Redirect(error_response(redirect_uri, error, state=state, issuer=server.settings.issuer))

@@ -11,7 +11,7 @@ from vestibule.authorization_server.consent import VERIFIER_PURPOSE
 from vestibule.authorization_server.replies import Browser, Context, Redirect
 from vestibule.authorization_server.server import AuthorizationServer
 from vestibule.errors import OAuthError, PageError
-from vestibule.model import DEFAULT_TENANT, AuthorizationRequest, Purpose, SignedIn, SignIn, digest
+from vestibule.model import DEFAULT_TENANT, AuthorizationRequest, Identity, Purpose, SignedIn, SignIn, digest
 from vestibule.ports import SignInRequest
 from vestibule.protocol.parameters import Parameters
 
@@ -25,14 +25,16 @@ async def callback(
     request, sign_in = await _redeem_state(query, server)
     _check_provider(provider_name, sign_in, server)
     _check_browser(browser, sign_in)
+    who: Identity | None = None
     try:
         signed_in = await _identify(query, request, sign_in, server)
+        who = signed_in.identity
         return await _welcome(signed_in, request, browser, server, context)
     except OAuthError as error:
-        await _record(request, server, context, reason=f"{error.error}: {error.detail}")
+        await _record(request, who, server, context, reason=f"{error.error}: {error.detail}")
         return refusal(request, error, server)
     except PageError as error:
-        await _record(request, server, context, reason=error.detail)
+        await _record(request, who, server, context, reason=error.detail)
         raise
 
 
@@ -85,8 +87,10 @@ async def _identify(
 async def _welcome(
     signed_in: SignedIn, request: AuthorizationRequest, browser: Browser, server: AuthorizationServer, context: Context
 ) -> Redirect:
-    tenant, user = DEFAULT_TENANT, signed_in.identity.user
+    tenant, user = server.tenant_of(signed_in.identity), signed_in.identity.user
     await server.check_welcome(tenant, user)
+    if request.purpose is not Purpose.ACCOUNT:
+        server.check_client_serves(await server.clients.for_token(request.client_id), tenant)
     session, cookie = await server.open_session(signed_in, tenant, browser)
     await server.record(context, "session.open", "allowed", actor=user, client_id=request.client_id, tenant=tenant)
     if request.purpose is Purpose.CLIENT:
@@ -106,7 +110,22 @@ async def _welcome(
     return Redirect(redirect.url, (cookie,))
 
 
-async def _record(request: AuthorizationRequest, server: AuthorizationServer, context: Context, *, reason: str) -> None:
+async def _record(
+    request: AuthorizationRequest,
+    who: Identity | None,
+    server: AuthorizationServer,
+    context: Context,
+    *,
+    reason: str,
+) -> None:
+    tenant = server.tenants.tenant_of(who) if who is not None else None
     await server.record(
-        context, "session.open", "denied", client_id=request.client_id, target=request.resource, reason=reason
+        context,
+        "session.open",
+        "denied",
+        actor=who.user if who is not None else "",
+        client_id=request.client_id,
+        tenant=tenant or DEFAULT_TENANT,
+        target=request.resource,
+        reason=reason,
     )

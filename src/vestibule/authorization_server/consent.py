@@ -175,6 +175,7 @@ async def _approve(
             "denied",
             actor=session.identity.user,
             client_id=approved.client_id,
+            tenant=session.tenant,
             reason=f"{error.error}: {error.detail}",
         )
         return refusal(approved, error, server)

@@ -9,20 +9,27 @@ from dataclasses import replace
 
 from vestibule.authorization_server.replies import Context
 from vestibule.authorization_server.server import CLOCK_MARGIN, AuthorizationServer
-from vestibule.model import Block, BlockKind, Grant, Revocation, RevocationKind, TenantId
+from vestibule.model import DEFAULT_TENANT, Block, BlockKind, Grant, Revocation, RevocationKind, TenantId
 
 
-async def revoke_grant(grant_id: str, server: AuthorizationServer, context: Context, *, reason: str) -> bool:
-    """End a grant and all that hangs on it. Whether this call did it."""
+async def revoke_grant(
+    grant_id: str, server: AuthorizationServer, context: Context, *, reason: str, tenant: TenantId | None = None
+) -> bool:
+    """End a grant and all that hangs on it. Whether this call did it.
+
+    `tenant`: who asks may end this tenant's only; another's is as unknown as one that never was.
+    """
     now = server.clock()
     end = now + server.settings.longest_access_token + CLOCK_MARGIN
     grant = await server.store.grants.get(grant_id)
+    if tenant is not None and (grant is None or grant.tenant != tenant):
+        return False
     revoked = await server.store.grants.revoke(grant_id, now=now, tokens_expire_at=end)
     server.announce(Revocation(RevocationKind.GRANT, grant_id, now, end))
     if revoked:
-        tenant = grant.tenant if grant is not None else ""
+        whose = grant.tenant if grant is not None else DEFAULT_TENANT
         await server.record(
-            context, "grant.revoke", "allowed", actor=context.actor, tenant=tenant, target=grant_id, reason=reason
+            context, "grant.revoke", "allowed", actor=context.actor, tenant=whose, target=grant_id, reason=reason
         )
     if grant is not None:
         await _drop_tokens([grant], server)
@@ -36,15 +43,17 @@ async def revoke_client(client_id: str, server: AuthorizationServer, context: Co
     await server.store.consents.forget_client(client_id)
     ended = await server.store.grants.revoke_all(revocation)
     _announce_all(revocation, ended, server)
-    await server.record(
-        context,
-        "client.revoke",
-        "allowed",
-        actor=context.actor,
-        client_id=client_id,
-        target=client_id,
-        reason=reason,
-    )
+    for tenant in sorted({grant.tenant for grant in ended}) or [DEFAULT_TENANT]:  # each reads its own trail
+        await server.record(
+            context,
+            "client.revoke",
+            "allowed",
+            actor=context.actor,
+            client_id=client_id,
+            tenant=tenant,
+            target=client_id,
+            reason=reason,
+        )
     await _drop_tokens(ended, server)
     return len(ended)
 

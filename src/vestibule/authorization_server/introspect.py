@@ -35,7 +35,7 @@ async def introspect(
         raise  # not known is not the same as not active
     except Refusal:
         return _NOT_ACTIVE
-    if claims.resource not in client.introspects:
+    if claims.resource not in client.introspects or client.tenant not in ("", claims.tenant):
         return _NOT_ACTIVE
     return JsonReply(_answer(claims))
 

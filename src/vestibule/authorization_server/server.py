@@ -12,7 +12,7 @@ from vestibule.authorization_server.clients import ClientDirectory, is_url
 from vestibule.authorization_server.lifetimes import LifetimeRule, Lifetimes, lifetimes_for, longest_access_token
 from vestibule.authorization_server.replies import Browser, Context, Cookie, CookieName
 from vestibule.authorization_server.token_limits import TokenLimits
-from vestibule.errors import AccessDenied
+from vestibule.errors import AccessDenied, TenantClosed, TenantDenied
 from vestibule.model import (
     DEFAULT_TENANT,
     AuditEvent,
@@ -23,11 +23,13 @@ from vestibule.model import (
     Consent,
     ConsentKey,
     Grant,
+    Identity,
     Outcome,
     Resource,
     Revocation,
     Session,
     SignedIn,
+    TenantId,
     digest,
 )
 from vestibule.ports import (
@@ -41,6 +43,8 @@ from vestibule.ports import (
     Sealer,
     SigningKeys,
     Store,
+    TenantGate,
+    TenantMap,
     Throttle,
     TokenReader,
 )
@@ -80,6 +84,8 @@ class Settings:
     permissions: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Role → the scopes that only people of this role are granted."""
     token_limits: TokenLimits = field(default_factory=TokenLimits)
+    default_tenant: TenantId = DEFAULT_TENANT
+    """Of clients that act in their own name and are nobody's in particular; empty: there is none."""
 
     @property
     def longest_access_token(self) -> timedelta:
@@ -106,6 +112,8 @@ class AuthorizationServer:
     assertion_issuers: AssertionIssuers
     provider_tokens: ProviderTokenKeeper
     throttle: Throttle
+    tenants: TenantMap
+    tenant_gate: TenantGate
     announce: Callable[[Revocation], None] = field(default=lambda revocation: None)
     """Tells the resource server of this replica at once; the others hear of it through the store."""
 
@@ -123,10 +131,44 @@ class AuthorizationServer:
     def lifetimes_for(self, client: Client) -> Lifetimes:
         return lifetimes_for(client, self.settings.lifetimes, self.settings.lifetime_rules)
 
-    async def check_welcome(self, tenant: str, user: str) -> None:
-        """Raise `AccessDenied` for somebody who has been blocked."""
+    def tenant_of(self, identity: Identity) -> TenantId:
+        """Whose this person is. Raises `AccessDenied` for nobody's."""
+        tenant = self.tenants.tenant_of(identity)
+        if tenant is None:
+            raise AccessDenied(
+                "Your account belongs to no organisation that may sign in here.",
+                action="Sign in with the account of your organisation, or ask the operator.",
+                detail=f"no tenant: {identity.user}, {identity.email or 'no verified address'}",
+            )
+        return tenant
+
+    async def check_welcome(self, tenant: TenantId, user: str) -> None:
+        """Raise `AccessDenied` for somebody who has been blocked, or whose tenant is not open."""
+        try:
+            await self.tenant_gate.check_open(tenant, fresh=True)
+        except TenantDenied as error:
+            raise TenantClosed(error.message, action=error.action, detail=error.detail) from error
         if await self.store.blocks.find(BlockKind.USER, tenant, user) is not None:
             raise AccessDenied("This person may not sign in here any more.", action="Ask the operator.", detail=user)
+
+    @staticmethod
+    def check_client_serves(client: Client | None, tenant: TenantId) -> None:
+        """Raise `AccessDenied` where the operator's file gives the client to another tenant."""
+        if client is not None and client.tenant not in ("", tenant):
+            raise AccessDenied(
+                "This application is not for your organisation.",
+                action="Ask the operator.",
+                detail=f"{client.client_id} is of {client.tenant}, and the person of {tenant}",
+            )
+
+    def check_still_of(self, tenant: TenantId, identity: Identity) -> None:
+        """Raise `AccessDenied` where the operator's file has moved this person to another tenant, or to none."""
+        if not self.tenants.keeps(identity, tenant):
+            raise AccessDenied(
+                "This sign-in is of an organisation that you are not one of any more.",
+                action="Sign in again.",
+                detail=f"{identity.user} is not of {tenant} any more",
+            )
 
     async def remember_client(self, client_id: str, context: Context) -> None:
         """Somebody has approved it: what its document says is kept, for the day its host is down."""
@@ -170,6 +212,17 @@ class AuthorizationServer:
     # --- browsers ---------------------------------------------------------------------------------------------------
 
     async def session_of(self, browser: Browser) -> Session | None:
+        """Who is signed in; nobody while their tenant is closed, or when they are not one of it any more."""
+        session = await self._kept_session(browser)
+        if session is None or not self.tenants.keeps(session.identity, session.tenant):
+            return None
+        try:
+            await self.tenant_gate.check_open(session.tenant)
+        except TenantDenied:
+            return None
+        return session
+
+    async def _kept_session(self, browser: Browser) -> Session | None:
         if not browser.session:
             return None
         return await self.store.sessions.get(digest(browser.session), now=self.clock())
@@ -188,12 +241,16 @@ class AuthorizationServer:
             expires_at=now + lifetime,
             tokens_id=await self.provider_tokens.keep(tokens, tenant, identity.user) if tokens is not None else "",
         )
-        await self.store.sessions.add(session)
+        try:
+            await self.store.sessions.add(session)
+        except TenantClosed:  # in this very moment
+            await self.provider_tokens.drop(session.tokens_id)
+            raise
         return session, Cookie(CookieName.SESSION, value, int(lifetime.total_seconds()))
 
     async def close_session(self, browser: Browser) -> Session | None:
         """End this browser's session; the provider's tokens go with it unless a grant needs them."""
-        session = await self.session_of(browser)
+        session = await self._kept_session(browser)
         if session is not None:
             await self.store.sessions.remove(session.digest)
             if session.tokens_id:

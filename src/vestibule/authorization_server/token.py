@@ -17,7 +17,7 @@ from vestibule.authorization_server.grants.jwt_bearer import (
 from vestibule.authorization_server.grants.refresh_token import redeem_refresh_token
 from vestibule.authorization_server.grants.token_exchange import exchange_token
 from vestibule.authorization_server.replies import Context, JsonReply
-from vestibule.authorization_server.server import AuthorizationServer
+from vestibule.authorization_server.server import CODE_PREFIX, REFRESH_PREFIX, AuthorizationServer
 from vestibule.authorization_server.token_limits import Admission, count_refusal
 from vestibule.errors import (
     AuthorizationPending,
@@ -28,7 +28,7 @@ from vestibule.errors import (
     UnsupportedGrantType,
     UseDpopNonce,
 )
-from vestibule.model import Rate
+from vestibule.model import DEFAULT_TENANT, AuthorizationCode, Rate, RefreshToken, TenantId, digest
 from vestibule.protocol.caller import network_of
 from vestibule.protocol.parameters import Parameters
 from vestibule.protocol.registration import CLIENT_CREDENTIALS, DEVICE_CODE, JWT_BEARER, TOKEN_EXCHANGE
@@ -76,10 +76,25 @@ async def token(form: Parameters, credentials: Credentials, server: Authorizatio
     except OAuthError as error:
         if await server.throttle.allows("refusals in the trail", network_of(context.address), REFUSALS_RECORDED):
             reason = f"{error.error}: {error.detail}".strip(": ")
-            await server.record(context, "token.issue", "denied", client_id=client_id, reason=reason)
+            tenant, actor = await _whose(form, server)
+            await server.record(
+                context, "token.issue", "denied", actor=actor, client_id=client_id, tenant=tenant, reason=reason
+            )
         limits = server.settings.token_limits
         await count_refusal(error, form, client_id, context.address, limits, server.throttle)  # 429
         raise
+
+
+async def _whose(form: Parameters, server: AuthorizationServer) -> tuple[TenantId, str]:
+    """In whose trail a refusal belongs: that of the tenant whose code or refresh token was shown, and of whom."""
+    shown = form.get("refresh_token") or form.get("code")
+    found: RefreshToken | AuthorizationCode | None = None
+    if shown.startswith(REFRESH_PREFIX):
+        found = await server.store.refresh_tokens.find(digest(shown))
+    elif shown.startswith(CODE_PREFIX):
+        found = await server.store.codes.get(digest(shown))
+    grant = await server.store.grants.get(found.grant_id) if found is not None else None
+    return (DEFAULT_TENANT, "") if grant is None else (grant.tenant, grant.identity.user)
 
 
 async def proven_key(credentials: Credentials, server: AuthorizationServer, *, endpoint: str) -> str:

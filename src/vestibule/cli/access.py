@@ -1,10 +1,11 @@
 """`vestibule client`, `grant` and `user`: who has access, and ending it."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vestibule.cli.operate import ConfigOption, JsonOption, ReasonOption, show, with_server
+from vestibule.cli.operate import ConfigOption, JsonOption, ReasonOption, configuration, show, with_server
 from vestibule.cli.output import print_json, say
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ clients = typer.Typer(help="OAuth clients that have registered, or were approved
 grants = typer.Typer(help="What people have allowed.", no_args_is_help=True)
 users = typer.Typer(help="People, as provider:subject.", no_args_is_help=True)
 
-TenantOption = Annotated[str, typer.Option("--tenant", help="Whose person it is.")]
+TenantOption = Annotated[str, typer.Option("--tenant", help="Whose person it is; needed where there are tenants.")]
+OnlyTenantOption = Annotated[str, typer.Option("--tenant", help="Only of this tenant.")]
 UserArgument = Annotated[str, typer.Argument(help="provider:subject, as `user list` and `grant list` show it.")]
 
 
@@ -70,16 +72,17 @@ def list_grants(
     config: ConfigOption = None,
     user: Annotated[str, typer.Option("--user", help="Only of this person (provider:subject).")] = "",
     client: Annotated[str, typer.Option("--client", help="Only of this client.")] = "",
-    tenant: TenantOption = "default",
+    tenant: OnlyTenantOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """What is allowed right now, the newest first."""
 
     async def work(server: "AuthorizationServer", _: "Context") -> list[dict[str, Any]]:
-        found = await server.store.grants.list_live(tenant=tenant if user else None, user=user, client_id=client)
+        found = await server.store.grants.list_live(tenant=tenant or None, user=user, client_id=client)
         return [
             {
                 "grant_id": one.grant_id,
+                "tenant": one.tenant,
                 "user": one.identity.user,
                 "name": one.identity.name,
                 "client_id": one.client_id,
@@ -98,6 +101,7 @@ def list_grants(
 def revoke_grant(
     grant_id: Annotated[str, typer.Argument(help="Its id.")],
     config: ConfigOption = None,
+    tenant: OnlyTenantOption = "",
     reason: ReasonOption = "revoked by the operator",
     as_json: JsonOption = False,
 ) -> None:
@@ -105,7 +109,7 @@ def revoke_grant(
     from vestibule.authorization_server import endings
 
     async def work(server: "AuthorizationServer", context: "Context") -> bool:
-        return await endings.revoke_grant(grant_id, server, context, reason=reason)
+        return await endings.revoke_grant(grant_id, server, context, reason=reason, tenant=tenant or None)
 
     if not with_server(config, work):
         raise _unknown("live grant", grant_id)
@@ -113,15 +117,17 @@ def revoke_grant(
 
 
 @users.command("list")
-def list_users(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def list_users(config: ConfigOption = None, tenant: OnlyTenantOption = "", as_json: JsonOption = False) -> None:
     """People who have allowed something, and people who are blocked."""
 
     async def work(server: "AuthorizationServer", _: "Context") -> list[dict[str, Any]]:
         rows: dict[tuple[str, str], dict[str, Any]] = {}
-        for grant in await server.store.grants.list_live(limit=10_000):
+        for grant in await server.store.grants.list_live(tenant=tenant or None, limit=10_000):
             row = rows.setdefault((grant.tenant, grant.identity.user), _nobody(grant.tenant, grant.identity.user))
             row["name"], row["grants"] = grant.identity.name, row["grants"] + 1
         for block in await server.store.blocks.list_all():
+            if tenant not in ("", block.tenant):
+                continue
             row = rows.setdefault((block.tenant, block.value), _nobody(block.tenant, block.value))
             row["blocked_at"], row["reason"] = block.blocked_at, block.reason
         return list(rows.values())
@@ -137,7 +143,7 @@ def _nobody(tenant: str, user: str) -> dict[str, Any]:
 def revoke_user(
     user: UserArgument,
     config: ConfigOption = None,
-    tenant: TenantOption = "default",
+    tenant: TenantOption = "",
     reason: ReasonOption = "revoked by the operator",
     as_json: JsonOption = False,
 ) -> None:
@@ -145,9 +151,10 @@ def revoke_user(
     from vestibule.authorization_server import endings
 
     _check_user(user)
+    whose = _whose(config, tenant)
 
     async def work(server: "AuthorizationServer", context: "Context") -> int:
-        return await endings.revoke_user(tenant, user, server, context, reason=reason)
+        return await endings.revoke_user(whose, user, server, context, reason=reason)
 
     _ended(with_server(config, work), user, as_json=as_json)
 
@@ -156,7 +163,7 @@ def revoke_user(
 def block_user(
     user: UserArgument,
     config: ConfigOption = None,
-    tenant: TenantOption = "default",
+    tenant: TenantOption = "",
     reason: ReasonOption = "blocked by the operator",
     as_json: JsonOption = False,
 ) -> None:
@@ -164,9 +171,10 @@ def block_user(
     from vestibule.authorization_server import endings
 
     _check_user(user)
+    whose = _whose(config, tenant)
 
     async def work(server: "AuthorizationServer", context: "Context") -> int:
-        return await endings.block_user(tenant, user, server, context, reason=reason)
+        return await endings.block_user(whose, user, server, context, reason=reason)
 
     ended = with_server(config, work)
     if as_json:
@@ -178,19 +186,31 @@ def block_user(
 
 @users.command("unblock")
 def unblock_user(
-    user: UserArgument, config: ConfigOption = None, tenant: TenantOption = "default", as_json: JsonOption = False
+    user: UserArgument, config: ConfigOption = None, tenant: TenantOption = "", as_json: JsonOption = False
 ) -> None:
     """Let this person sign in again. What was ended stays ended."""
     from vestibule.authorization_server import endings
 
+    whose = _whose(config, tenant)
+
     async def work(server: "AuthorizationServer", context: "Context") -> bool:
-        return await endings.unblock_user(tenant, user, server, context)
+        return await endings.unblock_user(whose, user, server, context)
 
     found = with_server(config, work)
     if as_json:
         print_json({"user": user, "unblocked": found})
     else:
         say(f"{user} may sign in again." if found else f"{user} was not blocked.")
+
+
+def _whose(config: Path | None, tenant: str) -> str:
+    """A person is one of a tenant, and the same name may be another's in the next."""
+    from vestibule.errors import StartError
+    from vestibule.model import DEFAULT_TENANT
+
+    if not tenant and configuration(config).tenants is not None:
+        raise StartError("There are several tenants here.", action="Say whose person it is: --tenant NAME.")
+    return tenant or DEFAULT_TENANT
 
 
 def _check_user(user: str) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from vestibule.cli import access, apikey, check, config_schema, demo, key, policy, serve, server
+from vestibule.cli import access, apikey, check, config_schema, demo, key, policy, serve, server, tenant
 
 app = typer.Typer(
     name="vestibule",
@@ -50,4 +50,5 @@ app.add_typer(access.clients, name="client")
 app.add_typer(access.grants, name="grant")
 app.add_typer(access.users, name="user")
 app.add_typer(apikey.app, name="apikey")
+app.add_typer(tenant.app, name="tenant")
 app.command("version")(print_version)

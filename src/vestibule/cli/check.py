@@ -66,6 +66,7 @@ def _summary(configuration: "Configuration") -> dict[str, Any]:
             "issuers": [one.issuer for one in configuration.resource_server.issuers],
         },
         "policy": configuration.policy.file if configuration.policy is not None else None,
+        "tenants": sorted(configuration.named_tenants),
         "store": "postgresql" if configuration.store.startswith("postgres") else "sqlite",
     }
 
@@ -83,6 +84,10 @@ def _print_summary(configuration: "Configuration", file: str, notes: Sequence[st
         say(f"  tokens accepted of    {issuer.issuer}")
     if configuration.policy is not None:
         say(f"  who may do what       {configuration.policy.file}; try it with vestibule policy test")
+    if configuration.tenants is not None:
+        by, default = ", ".join(configuration.tenants.order), configuration.tenants.default
+        say(f"  tenants               {', '.join(sorted(configuration.named_tenants))}")
+        say(f"  by                    {by or 'the default'}; everybody else: {default}")
     for note in notes:
         say(f"  note: {note}", style="yellow")
 

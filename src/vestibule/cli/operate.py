@@ -60,28 +60,24 @@ def check_exists(configuration: "Configuration") -> None:
 
 def with_server(config: Path | None, work: "Callable[[AuthorizationServer, Context], Awaitable[Result]]") -> Result:
     """Do something with the store as the server would, and close it. Raises `StartError`, `StoreUnavailable`."""
-    from vestibule.authorization_server.replies import Context
-
-    async def with_context(house: "House", request_id: str) -> Result:
-        return await work(house.plane.server, Context(request_id, address="", actor=OPERATOR))
-
-    return with_house(config, with_context)
+    return with_house(config, lambda house, context: work(house.plane.server, context))
 
 
 def with_office(config: Path | None, work: "Callable[[ApiKeyOffice, Administrator], Awaitable[Result]]") -> Result:
     """The same with API keys, as the operator of all tenants."""
     from vestibule.admin import Administrator
 
-    async def as_operator(house: "House", request_id: str) -> Result:
-        return await work(house.office, Administrator(OPERATOR, None, request_id))
+    async def as_operator(house: "House", context: "Context") -> Result:
+        return await work(house.office, Administrator(OPERATOR, None, context.request_id))
 
     return with_house(config, as_operator)
 
 
-def with_house(config: Path | None, work: "Callable[[House, str], Awaitable[Result]]") -> Result:
-    """The same with everything there is, and the id that the trail has for this command."""
+def with_house(config: Path | None, work: "Callable[[House, Context], Awaitable[Result]]") -> Result:
+    """The same with everything that runs."""
     import asyncio
 
+    from vestibule.authorization_server.replies import Context
     from vestibule.telemetry import configure_logging
     from vestibule.wiring import House
 
@@ -92,7 +88,7 @@ def with_house(config: Path | None, work: "Callable[[House, str], Awaitable[Resu
     async def run() -> Result:
         house = await House.build(read)
         try:
-            return await work(house, f"cli-{os.urandom(6).hex()}")
+            return await work(house, Context(f"cli-{os.urandom(6).hex()}", address="", actor=OPERATOR))
         finally:
             await house.close()
 

@@ -7,6 +7,7 @@ from pydantic import Field
 from vestibule.config import defaults
 from vestibule.config.addresses import HttpsOrLoopbackUrl, IssuerUrl
 from vestibule.config.sections import Model
+from vestibule.config.tenants import NoTenantOrName
 from vestibule.config.values import Duration, HostName, SecretValue
 
 GrantName = Literal["authorization_code", "client_credentials", "device_code", "token_exchange", "jwt_bearer"]
@@ -57,6 +58,11 @@ class ClientConfig(Model):
         (),
         description="Upstreams about whose tokens it may ask at /introspect: then it is a resource server.",
         examples=[["tickets"]],
+    )
+    tenant: NoTenantOrName = Field(
+        "",
+        description="The tenant whose people may use it, and in whose name it acts. Anybody may, when left out.",
+        examples=["acme"],
     )
     acts_for: tuple[str, ...] = Field(
         (),
@@ -240,6 +246,12 @@ class AssertionIssuerConfig(Model):
         description="What these people or workloads are called by here, before the colon: where there are several "
         "issuers without a provider. The kind, when left out.",
         pattern=r"^([a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?)?$",
+        examples=["acme"],
+    )
+    tenant: NoTenantOrName = Field(
+        "",
+        description="The tenant whose people or workloads these all are. Each as at a sign-in, or as its client, when "
+        "left out.",
         examples=["acme"],
     )
     clients: tuple[str, ...] = Field(

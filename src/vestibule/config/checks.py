@@ -63,6 +63,12 @@ from vestibule.config.secret_rules import (
     secrets_differ,
     there_is_one_root_secret,
 )
+from vestibule.config.tenant_rules import (
+    clients_of_tenants_are_somebodys,
+    tenant_domains_are_organisations,
+    tenants_are_told_apart,
+    tenants_name_what_there_is,
+)
 from vestibule.errors import Fault, InvalidScope
 from vestibule.protocol.scope import read_scope
 
@@ -300,6 +306,10 @@ RULES: tuple[Rule, ...] = (
     google_domains_are_organisations,
     auth0_domain_is_a_host,
     names_rename_something,
+    tenant_domains_are_organisations,
+    tenants_are_told_apart,
+    tenants_name_what_there_is,
+    clients_of_tenants_are_somebodys,
     there_is_one_root_secret,
     previous_secrets_are_strong,
     root_secret_is_strong,

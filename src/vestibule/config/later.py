@@ -14,7 +14,6 @@ _REMOVE = "remove it"
 _TLS = "let a reverse proxy serve https; name its address in public_url and its network in trusted_proxies"
 
 LATER_KEYS: Mapping[str, tuple[str, str]] = {
-    "tenants": ("keep tenants apart", "remove it; run one server for each organisation"),
     "tls": ("serve TLS itself", _TLS),
     "metrics": ("have metrics", _REMOVE),
     "server": ("run several workers in one process group", "remove it; http.graceful_timeout and replicas are keys"),

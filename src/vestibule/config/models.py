@@ -32,7 +32,9 @@ from vestibule.config.policy import PolicyConfig
 from vestibule.config.providers import IdentityProviderConfig
 from vestibule.config.resource_server import ResourceServerConfig
 from vestibule.config.sections import HttpConfig, KeysConfig, LoggingConfig, Model, OutboundConfig
+from vestibule.config.tenants import TenantsConfig
 from vestibule.config.values import Duration, Name, SecretValue, SharedAddress, StoreAddress
+from vestibule.model import DEFAULT_TENANT
 
 
 class ScopesConfig(Model):
@@ -199,6 +201,11 @@ class Configuration(Model):
         description="Rules about who may do what, beside the scopes. See docs/policy.md.",
         examples=[{"file": "policy.yaml"}],
     )
+    tenants: TenantsConfig | None = Field(
+        None,
+        description="Which organisation somebody belongs to. Everybody to one, when left out.",
+        examples=[{"by": "email-domain", "domains": {"corp.example": "acme"}, "default": "deny"}],
+    )
     origins: tuple[Origin, ...] = Field(
         (),
         description="Origins of web pages that may call MCP from a browser, beside our own (CORS and Origin check).",
@@ -278,6 +285,14 @@ class Configuration(Model):
     def is_loopback(self) -> bool:
         """Whether nobody but this computer can reach us: by address and by name."""
         return is_loopback_host(self.host) and is_loopback_host(urlsplit(self.public_url).hostname or "")
+
+    @property
+    def named_tenants(self) -> frozenset[str]:
+        """Those that are there without anybody having made them."""
+        if self.tenants is None:
+            return frozenset({DEFAULT_TENANT})
+        others = {one.tenant for one in self.clients} | {one.tenant for one in self.assertion_issuers}
+        return self.tenants.names | (others - {""})
 
     def model_post_init(self, context: Any) -> None:
         """One name for each thing from here on: `public_url`, `origins` and `secret_key` are complete."""

@@ -49,7 +49,6 @@ _MUST_NOT_BE_EMPTY = {
     **dict.fromkeys(("issuers", "allowed_issuers"), "tokens of anybody would be accepted"),
     **dict.fromkeys(("algorithms", "algs"), "any signature would be accepted, or none"),
 }
-_PUBLIC_SUFFIXES = frozenset("co.uk org.uk ac.uk com.au co.jp co.nz com.br co.in co.za com.cn github.io".split())
 _EVERY_TENANT = frozenset({"common", "organizations", "consumers"})
 
 
@@ -95,28 +94,12 @@ def _algorithms(path: KeyPath, value: Any) -> Iterator[Fault]:
 def _tenants(tenants: Any) -> Iterator[Fault]:
     if not isinstance(tenants, dict):
         return
-    owner: dict[str, KeyPath] = {}
-    for path, domain in _domains(tenants):
-        folded = domain.strip().rstrip(".").lower()
-        if "*" in folded or "." not in folded or folded in _PUBLIC_SUFFIXES:
-            yield Fault(dotted(path), "it is not one organisation's domain", "name each domain by itself")
-        if folded in owner:
-            yield Fault(dotted(path), f"the domain is in two tenants (see {dotted(owner[folded])})", "give it to one")
-        owner.setdefault(folded, path)
     if tenants.get("by") == "email-domain" and tenants.get("require_verified_email") is False:
         yield Fault(
             "tenants.require_verified_email",
             "who can claim an address without proving it chooses the tenant (nOAuth)",
             "remove it: only verified addresses count",
         )
-
-
-def _domains(tenants: dict[str, Any]) -> Iterator[tuple[KeyPath, str]]:
-    """Both forms: domains: {corp.example: acme}, and acme: {domains: [corp.example]}."""
-    for path, value in walk(tenants, ("tenants",)):
-        if path[-1] == "domains":
-            entries = value if isinstance(value, dict | list) else ()
-            yield from (((*path, one), one) for one in entries if isinstance(one, str))
 
 
 def _entra(providers: Any) -> Iterator[Fault]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from vestibule.config.foreign import FOREIGN_NAMES
 from vestibule.config.models import Configuration
 from vestibule.config.provider_rules import lets_everybody_in, services
+from vestibule.config.tenant_rules import denies_strangers, notes_on_tenants
 
 
 def notes_on(configuration: Configuration, environ: Mapping[str, str]) -> Sequence[str]:
@@ -15,7 +16,7 @@ def notes_on(configuration: Configuration, environ: Mapping[str, str]) -> Sequen
         names = ", ".join(upstream.name for upstream in configuration.upstreams if upstream.access == "anonymous")
         notes.append(f"open to everybody, without signing in: {names}")
     for _, one in services(configuration):
-        if lets_everybody_in(one):
+        if lets_everybody_in(one) and not denies_strangers(configuration):
             limits = "hosted_domain" if one.kind == "google" else "organizations or teams"
             notes.append(f"everybody who has an account there may sign in with {one.name}; {limits} would limit that")
     notes += [
@@ -23,6 +24,7 @@ def notes_on(configuration: Configuration, environ: Mapping[str, str]) -> Sequen
         for one in configuration.resource_server.issuers
         if one.any_app
     ]
+    notes += notes_on_tenants(configuration)
     if not configuration.is_loopback and not configuration.trusted_proxies:
         notes.append(
             "no proxy is named in trusted_proxies: behind one, everybody is one caller to the limits on "

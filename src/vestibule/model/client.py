@@ -43,6 +43,7 @@ class Client:
     needs_pushed_requests: bool = False  # RFC 9126 §6
     needs_dpop: bool = False  # RFC 9449 §5.2: dpop_bound_access_tokens
     introspects: tuple[str, ...] = ()  # resources whose tokens it may ask about; only the operator says so
+    tenant: str = ""  # whose people may use it, and in whose name it acts; empty: anybody's. Only the operator says so
     acts_for: tuple[str, ...] = ()  # clients whose tokens it may exchange for its own; only the operator says so
 
     @property

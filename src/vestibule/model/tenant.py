@@ -1,10 +1,18 @@
 """One organisation's isolated space."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from vestibule.model.identity import TenantId
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+
+def is_tenant_name(name: str) -> bool:
+    """Whether somebody may call a tenant so. What is derived from a name (a schema, a file) does not trust this."""
+    return _NAME.fullmatch(name) is not None
 
 
 class TenantState(StrEnum):

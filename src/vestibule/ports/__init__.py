@@ -15,6 +15,7 @@ from vestibule.ports.calls import (
     Permission,
     ProofChecker,
     ProviderTokenKeeper,
+    TenantGate,
     TenantMap,
     TokenReader,
     TokenVerifier,
@@ -43,6 +44,7 @@ from vestibule.ports.stores import (
     RevocationFeed,
     SessionStore,
     Store,
+    TenantDatabases,
     TenantStore,
 )
 
@@ -89,6 +91,8 @@ __all__ = [
     "SignInRequest",
     "SigningKeys",
     "Store",
+    "TenantDatabases",
+    "TenantGate",
     "TenantMap",
     "TenantStore",
     "Throttle",

@@ -112,6 +112,19 @@ class TenantMap(Protocol):
     def tenant_of(self, identity: Identity) -> TenantId | None:
         """None: nobody's; such a person does not come in."""
 
+    def keeps(self, identity: Identity, tenant: TenantId) -> bool:
+        """Whether who has come in as one of this tenant is one of it still, as far as can be told without claims."""
+
+
+class TenantGate(Protocol):
+    """Whether a tenant is there, and open."""
+
+    async def check_open(self, tenant: TenantId, *, fresh: bool = False) -> None:
+        """Raises `TenantDenied` for one that is unknown, suspended or deleted.
+
+        What is known of a moment ago is good enough, unless `fresh`.
+        """
+
 
 class Permission(Protocol):
     """May this principal do that? What a listing shows and what a call may do are this one decision."""

@@ -138,7 +138,11 @@ class SessionStore(Protocol):
 
 
 class GrantStore(Protocol):
-    """Grants and sessions come back without the identity's claims, which are for the sign-in only."""
+    """Grants and sessions come back without the identity's claims, which are for the sign-in only.
+
+    Neither a grant, a session, kept tokens, a consent nor an API key is added in the name of a tenant that is
+    suspended or deleted: that raises `TenantClosed`, and a tenant does not change while one is being added.
+    """
 
     async def add(self, grant: Grant) -> None:
         """One that names kept tokens which are gone is kept without them; else they stay as long as it lives."""
@@ -266,6 +270,22 @@ class TenantStore(Protocol):
         self, tenant: TenantId, state: TenantState, *, now: datetime, revocation: Revocation | None = None
     ) -> bool:
         """To another state, and the announcement, in one step. False where it is in that state already, or deleted."""
+
+    async def erase(self, tenant: TenantId) -> Sequence[str]:
+        """Forget what a deleted tenant had beside its grants, its title as well; of any other tenant nothing.
+
+        Returns the ids of the providers' tokens that are still kept for its people: they are to be given back.
+        """
+
+
+class TenantDatabases(Protocol):
+    """The rooms of a tenant's own data, apart from everybody else's."""
+
+    async def make(self, tenant: TenantId) -> None:
+        """Nothing happens where it is there already."""
+
+    async def drop(self, tenant: TenantId) -> bool:
+        """With all that is in it. Whether there was one."""
 
 
 class RevocationFeed(Protocol):

@@ -27,8 +27,9 @@ def verified_email(claims: Mapping[str, Any]) -> str:
 
 
 def plain_email(address: str) -> str:
-    """`address`, or nothing when two readers could see two domains in it."""
-    return clean_name(address) if address.count("@") == 1 else ""
+    """`address` as it came, or nothing where two readers could see two domains in it, or it had to be cleaned first:
+    what is cut off or trimmed may end in another domain."""
+    return address if address.count("@") == 1 and clean_name(address) == address else ""
 
 
 def values_at(claims: Mapping[str, Any], path: str) -> Iterator[str]:

@@ -21,6 +21,11 @@ def issuer_of(authority: str, tenant: str) -> str:
     return f"{authority}/{tenant}/v2.0"
 
 
+def issuers_of(authority: str, tenant: str) -> tuple[str, str]:
+    """Who a token of this directory may name as its issuer: v2, and v1."""
+    return issuer_of(authority, tenant), f"{_V1_ISSUERS.get(authority, V1_ISSUER)}/{tenant}/"
+
+
 def tenant_of(claims: Mapping[str, Any], tenants: Collection[str]) -> str:
     """The token's tenant, one of `tenants` (ids in lower case). Raises `JwtError`."""
     tenant = claims.get("tid")

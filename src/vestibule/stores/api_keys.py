@@ -12,6 +12,7 @@ from vestibule.model import ApiKey, Revocation, TenantId, TokenDigest
 from vestibule.stores.engine import Database
 from vestibule.stores.revocations import announcement
 from vestibule.stores.tables import api_keys
+from vestibule.stores.tenants import keep_open
 
 _NAMES = tuple(field.name for field in fields(ApiKey))
 
@@ -26,6 +27,7 @@ class SqlApiKeyStore:
         row = {name: getattr(key, name) for name in _NAMES}
         try:
             async with self._database.write() as connection:
+                await keep_open(connection, self._database, key.tenant)
                 await connection.execute(insert(api_keys).values(row))
         except IntegrityError as error:
             raise ValueError("there is such a key already") from error

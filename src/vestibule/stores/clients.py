@@ -12,6 +12,7 @@ from vestibule.stores.engine import Database
 from vestibule.stores.tables import clients, grants
 
 _IS_UNUSED = and_(clients.c.last_used_at.is_(None), clients.c.origin == ClientOrigin.REGISTERED)
+_KEPT = {field.name for field in fields(Client)} & {*clients.c.keys()} - {"tenant"}
 
 
 class SqlClientStore:
@@ -72,7 +73,7 @@ class SqlClientStore:
 
 def _row(client: Client) -> dict[str, object]:
     """What only the operator's file may say is not a column."""
-    return {field.name: getattr(client, field.name) for field in fields(client) if field.name in clients.c}
+    return {field.name: getattr(client, field.name) for field in fields(client) if field.name in _KEPT}
 
 
 def _client(row: Row[Any]) -> Client:

@@ -9,6 +9,7 @@ from sqlalchemy import delete, select
 from vestibule.model import ClientId, Consent, ConsentKey, TenantId
 from vestibule.stores.engine import Database
 from vestibule.stores.tables import consents
+from vestibule.stores.tenants import keep_open
 
 
 class SqlConsentStore:
@@ -38,6 +39,7 @@ class SqlConsentStore:
             .on_conflict_do_update(index_elements=[consents.c.key_digest], set_=answer)
         )
         async with self._database.write() as connection:
+            await keep_open(connection, self._database, key.tenant)
             await connection.execute(remember)
 
     async def find(self, key: ConsentKey) -> Consent | None:

@@ -28,6 +28,7 @@ POOL_TIMEOUT = 3.0  # seconds to wait for a connection of the pool
 WORK_TIMEOUT = 5.0  # seconds for one read or write, all waiting included
 CANCEL_TIMEOUT = 1.0  # seconds more for asking the server to stop
 POOL_SIZE = 10
+SQLITE_POOL_SIZE = 4  # a thread each
 
 _WRITES = "vestibule_writes"
 
@@ -35,10 +36,14 @@ _WRITES = "vestibule_writes"
 class Database:
     """One database, SQLite or PostgreSQL. Nothing is connected before the first read or write."""
 
-    def __init__(self, url: URL, *, synchronous: str = "FULL") -> None:
+    def __init__(self, url: URL, *, synchronous: str = "FULL", pool_size: int | None = None) -> None:
         """`synchronous`: SQLite's; FULL survives a power cut, OFF is for what nobody keeps."""
         self.is_sqlite = url.get_backend_name() == "sqlite"
-        engine = _sqlite(url, synchronous) if self.is_sqlite else _postgresql(url)
+        engine = (
+            _sqlite(url, synchronous, pool_size or SQLITE_POOL_SIZE)
+            if self.is_sqlite
+            else _postgresql(url, pool_size or POOL_SIZE)
+        )
         event.listen(engine.sync_engine, "begin", _sqlite_begin if self.is_sqlite else _postgresql_begin)
         self._engine = engine
         self._writes = engine.execution_options(**{_WRITES: True})
@@ -119,11 +124,11 @@ def _insert_of(is_sqlite: bool) -> Callable[[Table], sqlite.Insert]:
     return cast("Callable[[Table], sqlite.Insert]", postgresql.insert)
 
 
-def _sqlite(url: URL, synchronous: str) -> AsyncEngine:
+def _sqlite(url: URL, synchronous: str, pool_size: int) -> AsyncEngine:
     engine = create_async_engine(
         url,
         hide_parameters=True,
-        pool_size=4,  # a thread each
+        pool_size=pool_size,
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT,
         connect_args={"timeout": BUSY_TIMEOUT, "isolation_level": None},
@@ -139,12 +144,12 @@ def _sqlite(url: URL, synchronous: str) -> AsyncEngine:
     return engine
 
 
-def _postgresql(url: URL) -> AsyncEngine:
+def _postgresql(url: URL, pool_size: int) -> AsyncEngine:
     try:
         return create_async_engine(
             url,
             hide_parameters=True,
-            pool_size=POOL_SIZE,
+            pool_size=pool_size,
             max_overflow=0,
             pool_timeout=POOL_TIMEOUT,
             pool_pre_ping=True,  # a restarted server costs nobody an error

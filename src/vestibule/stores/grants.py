@@ -19,6 +19,7 @@ from vestibule.stores.identities import identity_of, identity_row, is_of
 from vestibule.stores.kept_tokens import kept_for_a_grant
 from vestibule.stores.revocations import announcement
 from vestibule.stores.tables import grants
+from vestibule.stores.tenants import keep_open
 
 
 class SqlGrantStore:
@@ -41,6 +42,7 @@ class SqlGrantStore:
             "last_used_at": grant.last_used_at,
         }
         async with self._database.write() as connection:
+            await keep_open(connection, self._database, grant.tenant)
             if grant.tokens_id:
                 row["tokens_id"] = (await connection.execute(kept_for_a_grant(grant.tokens_id))).scalar() or ""
             await connection.execute(insert(grants).values(row))

@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, Row, Select, delete, exists, func, insert,
 from vestibule.model import KeptTokens, TokenDigest
 from vestibule.stores.engine import Database
 from vestibule.stores.tables import grants, kept_tokens, sessions
+from vestibule.stores.tenants import keep_open
 
 
 class SqlKeptTokenStore:
@@ -35,6 +36,7 @@ class SqlKeptTokenStore:
             "version": kept.version,
         }
         async with self._database.write() as connection:
+            await keep_open(connection, self._database, kept.tenant)
             await connection.execute(insert(kept_tokens).values(row))
 
     async def get(self, tokens_id: str) -> KeptTokens | None:

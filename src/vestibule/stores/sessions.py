@@ -8,6 +8,7 @@ from vestibule.model import Session, TenantId, TokenDigest
 from vestibule.stores.engine import Database
 from vestibule.stores.identities import identity_of, identity_row, is_of
 from vestibule.stores.tables import sessions
+from vestibule.stores.tenants import keep_open
 
 
 class SqlSessionStore:
@@ -26,6 +27,7 @@ class SqlSessionStore:
             "tokens_id": session.tokens_id,
         }
         async with self._database.write() as connection:
+            await keep_open(connection, self._database, session.tenant)
             await connection.execute(insert(sessions).values(row))
 
     async def get(self, digest: TokenDigest, *, now: datetime) -> Session | None:

@@ -55,6 +55,11 @@ class SqlStore:
         self.audit = SqlAuditLog(database)
         self.housekeeping = SqlHousekeeping(database)
 
+    @property
+    def temporary_file(self) -> str:
+        """Where a temporary store is; empty for one that stays."""
+        return "" if self._temporary_folder is None else str(self._temporary_folder / "store.db")
+
     async def ping(self) -> None:
         async with self._database.read(limit=_PING_TIMEOUT) as connection:
             await connection.execute(text("SELECT 1"))

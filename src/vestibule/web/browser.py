@@ -169,7 +169,7 @@ class BrowserEndpoints:
                 for scope in question.request.scopes
             ),
             account=_account(identity.name, identity.email) if identity is not None else "",
-            tenant=question.session.tenant if question.session is not None else "default",
+            tenant=question.session.tenant if question.session is not None else "",
             button="Allow" if identity is not None else "Allow and sign in",
             form_action=self._where_forms_lead(redirect_uri),
             refused_at=question.refused_at,

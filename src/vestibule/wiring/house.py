@@ -58,6 +58,7 @@ from vestibule.wiring.settings import (
     make_trust,
     origins_of,
 )
+from vestibule.wiring.tenants import make_tenant_admin, make_tenant_databases, make_tenant_gate, make_tenant_map
 
 WATCH_INTERVAL = timedelta(seconds=1)  # a revocation reaches every replica within five
 SWEEP_INTERVAL = timedelta(minutes=5)
@@ -140,6 +141,8 @@ class House:
         self.office = office
         self._api_keys = api_keys
         self.limits = limits
+        self.tenant_databases = make_tenant_databases(configuration, store)
+        self.tenant_admin = make_tenant_admin(configuration, plane.server, self.tenant_databases)
         self._outbound = outbound
         self._watch = watch
         self._server: uvicorn.Server | None = None
@@ -237,6 +240,8 @@ class House:
             client_keys=ClientKeys(fetcher, clock, limits.throttle),
             provider_tokens=provider_tokens,
             throttle=limits.throttle,
+            tenants=make_tenant_map(configuration),
+            tenant_gate=make_tenant_gate(configuration, store.tenants),
             announce=watch.learn,
         )
         gateway = Gateway(
@@ -329,6 +334,7 @@ class House:
             await self._api_keys.settle()
         await self._outbound.close()
         await self.limits.close()
+        await self.tenant_databases.close()
         await self.store.close()
 
     async def _announce(self, server: uvicorn.Server, ready: Callable[[Running], None] | None) -> None:

@@ -10,13 +10,16 @@ from vestibule.authorization_server.server import RegistrationLimits, Settings
 from vestibule.config import Configuration
 from vestibule.config.authorization import AssertionIssuerConfig, ClientConfig, ClientLifetimesConfig
 from vestibule.config.models import StaticCredentialConfig, UpstreamConfig
+from vestibule.config.tenants import DENY
 from vestibule.model import (
+    DEFAULT_TENANT,
     AuthMethod,
     Client,
     ClientOrigin,
     Resource,
     ScopePattern,
     StaticCredential,
+    TenantId,
     Timeouts,
     Upstream,
 )
@@ -97,7 +100,14 @@ def make_settings(configuration: Configuration, resources: tuple[Resource, ...])
         token_format="signed" if tokens.format == "jwt" else "sealed",
         permissions=permissions_of(configuration),
         token_limits=token_limits(configuration),
+        default_tenant=_default_tenant(configuration),
     )
+
+
+def _default_tenant(configuration: Configuration) -> TenantId:
+    if configuration.tenants is None:
+        return DEFAULT_TENANT
+    return "" if configuration.tenants.default == DENY else configuration.tenants.default
 
 
 def _lifetime_rule(one: ClientLifetimesConfig) -> LifetimeRule:
@@ -133,6 +143,7 @@ def _client(one: ClientConfig, resources: tuple[Resource, ...]) -> Client:
         needs_pushed_requests=one.needs_pushed_requests,
         needs_dpop=one.needs_dpop,
         introspects=tuple(found.identifier for found in resources if found.upstream.name in one.introspects),
+        tenant=one.tenant,
         acts_for=one.acts_for,
     )
 
@@ -155,6 +166,7 @@ def _assertion_issuer(one: AssertionIssuerConfig) -> AssertionIssuer:
         jwks_uri=one.jwks_uri,
         name=one.provider or one.name or one.kind,
         audience=one.audience,
+        tenant=one.tenant,
         clients=one.clients,
         workloads=tuple(Workload(found.subject, found.client_id) for found in one.workloads),
     )

@@ -11,7 +11,7 @@ from vestibule.authorization_server.issue import begin_family, token_reply
 from vestibule.authorization_server.replies import JsonReply
 from vestibule.authorization_server.server import AuthorizationServer
 from vestibule.errors import AccessDenied, InvalidGrant, InvalidTarget
-from vestibule.model import AuthorizationCode, Grant, digest
+from vestibule.model import DEFAULT_TENANT, AuthorizationCode, Client, Grant, digest
 from vestibule.protocol.pkce import proves
 from vestibule.protocol.resource import is_same_resource
 from vestibule.protocol.token_request import require
@@ -28,7 +28,7 @@ async def redeem_authorization_code(call: TokenCall, server: AuthorizationServer
         await call.admit()
     if await server.store.codes.redeem(code.digest, now=server.clock()) is None:
         await _answer_replay(code, call, server)
-    grant = await live_grant(code.grant_id, server)
+    grant = await live_grant(code.grant_id, server, call.client)
     refresh_token = await begin_family(call, grant, server)
     await server.record(
         call.context,
@@ -60,24 +60,41 @@ def check_proofs(call: TokenCall, code: AuthorizationCode) -> None:
             raise InvalidTarget("The code is for another resource.", action=f"It is for {code.resource}.")
 
 
-async def live_grant(grant_id: str, server: AuthorizationServer) -> Grant:
-    """The grant, if it still lives and its person is still welcome. Raises `InvalidGrant`."""
+async def live_grant(grant_id: str, server: AuthorizationServer, client: Client) -> Grant:
+    """The grant, if it still lives and its person is still welcome, to this client. Raises `InvalidGrant`."""
     grant = await server.store.grants.get(grant_id)
     if grant is None or grant.revoked_at is not None:
         raise InvalidGrant("The grant behind this has ended.", action=_START_AGAIN)
     if grant.expires_at is not None and grant.expires_at <= server.clock():
         raise InvalidGrant("The grant behind this has reached its end.", action=_START_AGAIN)
     try:
+        server.check_client_serves(client, grant.tenant)
+        server.check_still_of(grant.tenant, grant.identity)
         await server.check_welcome(grant.tenant, grant.identity.user)
     except AccessDenied as error:
-        raise InvalidGrant("The grant behind this has ended.", detail=f"blocked: {error.detail}") from error
+        detail = f"{error.message} {error.detail}"
+        raise InvalidGrant("The grant behind this may not be used.", action=error.action, detail=detail) from error
     return grant
+
+
+async def record_theft(action: str, grant_id: str, call: TokenCall, server: AuthorizationServer) -> None:
+    """Somebody has shown what only one may have had: in the trail of whose it was."""
+    grant = await server.store.grants.get(grant_id)
+    await server.record(
+        call.context,
+        action,
+        "denied",
+        actor=grant.identity.user if grant is not None else "",
+        client_id=call.client.client_id,
+        tenant=grant.tenant if grant is not None else DEFAULT_TENANT,
+        target=grant_id,
+    )
 
 
 async def _answer_replay(code: AuthorizationCode, call: TokenCall, server: AuthorizationServer) -> None:
     known = await server.store.codes.get(code.digest)
     if known is not None and known.redeemed_at is not None:
-        await server.record(call.context, "code.reuse", "denied", client_id=code.client_id, target=code.grant_id)
+        await record_theft("code.reuse", code.grant_id, call, server)
         await revoke_grant(code.grant_id, server, call.context, reason="code reused")
         raise InvalidGrant("The code has been used already; what it gave has been revoked.", action=_START_AGAIN)
     raise InvalidGrant("The code is not known, or has expired.", action=_START_AGAIN)

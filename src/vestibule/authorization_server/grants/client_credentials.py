@@ -10,8 +10,8 @@ from vestibule.authorization_server.grants.call import TokenCall
 from vestibule.authorization_server.issue import token_reply
 from vestibule.authorization_server.replies import JsonReply
 from vestibule.authorization_server.server import AuthorizationServer
-from vestibule.errors import InvalidScope, UnauthorizedClient
-from vestibule.model import DEFAULT_TENANT, Client, ClientOrigin, Grant, Identity
+from vestibule.errors import AccessDenied, InvalidScope, UnauthorizedClient
+from vestibule.model import Client, ClientOrigin, Grant, Identity, TenantId
 from vestibule.protocol.parameters import Parameters
 from vestibule.protocol.resource import find_resource
 from vestibule.protocol.scope import narrowed, read_scope
@@ -51,7 +51,7 @@ def own_grant(
         raise InvalidScope("This client has no scope at this resource.", action="Its scopes are in the configuration.")
     grant = Grant(
         grant_id=f"{PROVIDER}:{client.client_id}",
-        tenant=DEFAULT_TENANT,
+        tenant=own_tenant(client, server),
         identity=identity,
         client_id=client.client_id,
         scopes=allowed,
@@ -59,3 +59,13 @@ def own_grant(
         created_at=server.clock(),
     )
     return grant, narrowed(read_scope(form.get("scope")), allowed)
+
+
+def own_tenant(client: Client, server: AuthorizationServer) -> TenantId:
+    """In whose name a client of the operator's file acts. Raises `AccessDenied` where the file does not say."""
+    tenant = client.tenant or server.settings.default_tenant
+    if not tenant:
+        raise AccessDenied(
+            "This client belongs to no organisation.", action="The operator says whose it is.", detail="no tenant"
+        )
+    return tenant

@@ -23,7 +23,7 @@ async def redeem_device_code(call: TokenCall, server: AuthorizationServer) -> Js
     await call.admit()
     if await server.store.device_requests.redeem(request.digest, now=server.clock()) is None:
         raise InvalidGrant("The device code has been used already, or its grant has ended.")
-    grant = await live_grant(request.grant_id, server)
+    grant = await live_grant(request.grant_id, server, call.client)
     refresh_token = await begin_family(call, grant, server)
     await server.record(
         call.context,

@@ -6,7 +6,7 @@ says which one it is (MCP workload identity federation); then the workload is a 
 no secret at all. Neither gets a refresh token: who asks again shows a fresh assertion, and the issuer may say no.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,8 +18,16 @@ from vestibule.authorization_server.issue import token_reply
 from vestibule.authorization_server.replies import Context, JsonReply
 from vestibule.authorization_server.server import AuthorizationServer
 from vestibule.authorization_server.token_limits import Admission
-from vestibule.errors import AccessDenied, InvalidDpopProof, InvalidGrant, InvalidTarget, UnauthorizedClient
-from vestibule.model import DEFAULT_TENANT, Grant, Identity, Resource
+from vestibule.errors import (
+    AccessDenied,
+    InvalidDpopProof,
+    InvalidGrant,
+    InvalidTarget,
+    TenantClosed,
+    UnauthorizedClient,
+)
+from vestibule.model import Client, Grant, Identity, Resource, TenantId
+from vestibule.protocol.claims import verified_email
 from vestibule.protocol.claims_text import claim_text
 from vestibule.protocol.parameters import Parameters
 from vestibule.protocol.registration import JWT_BEARER
@@ -70,12 +78,15 @@ async def redeem_assertion(call: TokenCall, server: AuthorizationServer) -> Json
     _check_key(claims, call.key_thumbprint)
     resource = _resource(call.form, claims, server)
     grant = _enterprise_grant(call, issuer, claims, resource, server)
-    await _check_welcome(grant, server)
+    await _check_welcome(grant, call.client, server)
     await call.admit()
     until = datetime.fromtimestamp(checked.expires_at, UTC) + timedelta(minutes=2)
     if not await server.store.one_time.use("identity-assertion", checked.digest, expires_at=until, now=now):
         raise InvalidGrant("The assertion has been used already.", action="Ask the identity provider for a new one.")
-    await server.store.grants.add(grant)
+    try:
+        await server.store.grants.add(grant)
+    except TenantClosed as error:
+        raise InvalidGrant("Whoever this is about may not come in any more.", detail=error.detail) from error
     await server.store.clients.touch(call.client.client_id, now=now)
     await server.record(
         call.context,
@@ -99,14 +110,15 @@ def _enterprise_grant(
         claims["sub"],
         issuer.name,
         name=claim_text(claims, "name"),
-        email=claim_text(claims, "email") if claims.get("email_verified") is True else "",
+        email=verified_email(claims),
+        claims=claims,
     )
     asserted = read_scope(claim_text(claims, "scope"))
     offered = grantable(asserted, server.offered_scopes(resource), resource.upstream.scopes)
     allowed = permitted(offered, identity.roles, server.settings.permissions)
     return Grant(
         grant_id=server.token(size=16),
-        tenant=DEFAULT_TENANT,
+        tenant=_tenant_of(identity, issuer, server),
         identity=identity,
         client_id=call.client.client_id,
         scopes=tuple(narrowed(read_scope(call.form.get("scope")), allowed)),
@@ -114,6 +126,22 @@ def _enterprise_grant(
         created_at=now,
         expires_at=now + server.lifetimes_for(call.client).access_token,
     )
+
+
+def _tenant_of(identity: Identity, issuer: AssertionIssuer, server: AuthorizationServer) -> TenantId:
+    """Whose this person is: the issuer's, where it is one tenant's; else as for a sign-in."""
+    try:
+        return issuer.tenant or server.tenant_of(identity)
+    except AccessDenied as error:
+        raise InvalidGrant(error.message, action=error.action, detail=error.detail) from error
+
+
+def _workload_grant(
+    form: Parameters, client: Client, identity: Identity, issuer: AssertionIssuer, server: AuthorizationServer
+) -> tuple[Grant, Sequence[str]]:
+    if issuer.tenant and client.tenant not in ("", issuer.tenant):
+        raise InvalidGrant("This workload is not known here.", detail=f"{client.client_id} is another tenant's")
+    return own_grant(form, replace(client, tenant=client.tenant or issuer.tenant), identity, server)
 
 
 def _resource(form: Parameters, claims: Mapping[str, Any], server: AuthorizationServer) -> Resource:
@@ -158,8 +186,8 @@ async def redeem_workload_token(
         raise InvalidDpopProof("This client is registered for tokens that are bound to a key: send a DPoP proof.")
     _check_key(checked.claims, key_thumbprint)
     identity = Identity(issuer.issuer, checked.subject, issuer.name, name=client.name)
-    grant, scopes = own_grant(form, client, identity, server)
-    await _check_welcome(grant, server)
+    grant, scopes = _workload_grant(form, client, identity, issuer, server)
+    await _check_welcome(grant, client, server)
     call = TokenCall(form, client, context, admission, key_thumbprint)
     await call.admit()
     end = datetime.fromtimestamp(checked.expires_at, UTC)  # nothing outlives what it came from
@@ -169,6 +197,7 @@ async def redeem_workload_token(
         "allowed",
         actor=identity.user,
         client_id=client.client_id,
+        tenant=grant.tenant,
         target=grant.resource,
         facts={"issuer": issuer.issuer, "scope": " ".join(scopes)},
     )
@@ -185,8 +214,9 @@ def _check_key(claims: Mapping[str, Any], key_thumbprint: str) -> None:
         raise InvalidGrant("The assertion is for the holder of a key.", action="Send a DPoP proof of that key.")
 
 
-async def _check_welcome(grant: Grant, server: AuthorizationServer) -> None:
+async def _check_welcome(grant: Grant, client: Client, server: AuthorizationServer) -> None:
     try:
+        server.check_client_serves(client, grant.tenant)
         await server.check_welcome(grant.tenant, grant.identity.user)
     except AccessDenied as error:
         raise InvalidGrant("Whoever this is about may not come in any more.", detail=error.detail) from error

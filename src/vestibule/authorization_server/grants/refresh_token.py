@@ -7,7 +7,7 @@ identity provider is not asked: its tokens may end long before ours, and then th
 from typing import NoReturn
 
 from vestibule.authorization_server.endings import revoke_grant
-from vestibule.authorization_server.grants.authorization_code import live_grant
+from vestibule.authorization_server.grants.authorization_code import live_grant, record_theft
 from vestibule.authorization_server.grants.call import TokenCall
 from vestibule.authorization_server.issue import new_link, token_reply
 from vestibule.authorization_server.replies import JsonReply
@@ -60,7 +60,7 @@ async def _find(call: TokenCall, server: AuthorizationServer) -> tuple[RefreshTo
         raise InvalidGrant("The refresh token is for the holder of another key.", action=_SIGN_IN)
     if token.expires_at <= server.clock():
         raise InvalidGrant("The refresh token has expired.", action=_SIGN_IN)
-    return token, await live_grant(token.grant_id, server)
+    return token, await live_grant(token.grant_id, server, call.client)
 
 
 async def _rotate(token: RefreshToken, grant: Grant, call: TokenCall, server: AuthorizationServer) -> str | None:
@@ -91,7 +91,7 @@ async def _answer_again(token: RefreshToken, call: TokenCall, server: Authorizat
 
 
 async def _end_family(spent: RefreshToken, call: TokenCall, server: AuthorizationServer) -> NoReturn:
-    await server.record(call.context, "refresh_reuse", "denied", client_id=spent.client_id, target=spent.grant_id)
+    await record_theft("refresh_reuse", spent.grant_id, call, server)
     await revoke_grant(spent.grant_id, server, call.context, reason="refresh token reused")
     raise InvalidGrant(
         "The refresh token has been used already; everything that came from this sign-in has been revoked.",

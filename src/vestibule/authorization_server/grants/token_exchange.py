@@ -30,6 +30,7 @@ async def exchange_token(call: TokenCall, server: AuthorizationServer) -> JsonRe
     for target in (*call.form.resources, *filter(None, [call.form.get("audience")])):
         if not is_same_resource(target, subject.resource):
             raise InvalidTarget("An exchange keeps the resource.", action=f"It is {subject.resource}.")
+    server.check_client_serves(call.client, subject.tenant)
     scopes = narrowed(read_scope(call.form.get("scope")), subject.scopes)
     grant = await _grant(subject, server)
     scopes = permitted(scopes, grant.identity.roles, server.settings.permissions)
@@ -87,6 +88,8 @@ async def _actors(call: TokenCall, subject: AccessToken, server: AuthorizationSe
         shown = await _read(call.form.get("actor_token"), "actor_token", server)
         if shown.client_id != call.client.client_id:
             raise InvalidRequest("The actor_token is another client's.")
+        if shown.tenant != subject.tenant:
+            raise AccessDenied("Who acts for somebody is of the same organisation.", detail=f"not of {subject.tenant}")
         actor = shown.user
     if len(subject.actors) >= MAX_ACTORS:
         raise AccessDenied(f"A token passes through at most {MAX_ACTORS} actors.")
@@ -113,6 +116,7 @@ async def _grant(subject: AccessToken, server: AuthorizationServer) -> Grant:
         await server.check_welcome(stored.tenant, stored.identity.user)
         return replace(stored, resource=subject.resource)
     provider, _, _ = subject.user.partition(":")
+    await server.check_welcome(subject.tenant, subject.user)
     return Grant(
         grant_id=subject.grant_id,
         tenant=subject.tenant,

@@ -34,6 +34,7 @@ from vestibule.testing.store_contract.refresh_tokens import RefreshTokenContract
 from vestibule.testing.store_contract.requests import AuthorizationRequestContract
 from vestibule.testing.store_contract.revocations import RevocationContract
 from vestibule.testing.store_contract.support import StoreOpener
+from vestibule.testing.store_contract.tenants import TenantContract
 
 __all__ = ["StoreContract", "StoreOpener"]
 
@@ -52,6 +53,7 @@ class StoreContract(
     KeptTokenContract,
     BlockContract,
     ApiKeyContract,
+    TenantContract,
     RevocationContract,
     AuditContract,
     HousekeepingContract,

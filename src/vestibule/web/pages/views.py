@@ -33,7 +33,7 @@ class ConsentView:
     resource_url: str
     scopes: tuple[ScopeLine, ...]
     account: str  # empty: nobody is signed in yet
-    tenant: str
+    tenant: str  # empty: known when they have signed in
     button: str
     logo: str = field(default="", repr=False)  # a data: URI
     is_loopback_only: bool = False  # the client returns to programs on this computer and nowhere else
