@@ -137,10 +137,10 @@ async def test_what_cannot_be_written_to_the_trail_does_not_happen(
 
     person = await door.sign_in()
 
-    async def full(event: Any) -> None:
+    async def full(events: Any) -> None:
         raise StoreUnavailable("The store cannot be reached right now.")
 
-    monkeypatch.setattr(door.house.store.audit, "record", full)
+    monkeypatch.setattr(door.house.store.audit, "record_all", full)
     answer = await person.refresh()
     assert answer.status_code == 503
     assert "retry-after" in answer.headers

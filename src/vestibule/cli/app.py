@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from vestibule.cli import access, check, config_schema, demo, key, serve, server
+from vestibule.cli import access, audit, check, config_schema, demo, key, serve, server
 
 app = typer.Typer(
     name="vestibule",
@@ -48,4 +48,5 @@ app.add_typer(key.app, name="key")
 app.add_typer(access.clients, name="client")
 app.add_typer(access.grants, name="grant")
 app.add_typer(access.users, name="user")
+app.add_typer(audit.app, name="audit")
 app.command("version")(print_version)

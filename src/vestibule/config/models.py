@@ -17,6 +17,7 @@ from vestibule.config.addresses import (
     UpstreamUrl,
     is_loopback_host,
 )
+from vestibule.config.audit import AuditConfig
 from vestibule.config.authorization import (
     AssertionIssuerConfig,
     AuthorizationConfig,
@@ -193,6 +194,9 @@ class Configuration(Model):
         OutboundConfig(), description="What we connect to on behalf of others.", examples=[{"ca_file": "/etc/ca.pem"}]
     )
     logging: LoggingConfig = Field(LoggingConfig(), description="The log.", examples=[{"level": "info"}])
+    audit: AuditConfig = Field(
+        AuditConfig(), description="The audit trail.", examples=[{"file": "/var/log/vestibule/audit.jsonl"}]
+    )
 
     @property
     def host(self) -> str:

@@ -39,6 +39,7 @@ from vestibule.web import ControlPlane, build_app
 from vestibule.web.cookies import Cookies
 from vestibule.web.pages import Pages
 from vestibule.web.pages.render import form_origin
+from vestibule.wiring.audit import make_trail
 from vestibule.wiring.keyholder import Keyholder, make_key_ring
 from vestibule.wiring.providers import make_providers, metadata_hosts, sign_in_origins
 from vestibule.wiring.settings import (
@@ -120,12 +121,14 @@ class House:
         gateway: Gateway,
         plane: ControlPlane,
         keyholder: Keyholder,
+        trail: AuditTrail,
     ) -> None:
         self.configuration = configuration
         self.store = store
         self.gateway = gateway
         self.plane = plane
         self.keyholder = keyholder
+        self.trail = trail
         self._outbound = outbound
         self._watch = watch
         self._server: uvicorn.Server | None = None
@@ -142,7 +145,7 @@ class House:
         """Raises `StartError`."""
         ring = make_key_ring(configuration, clock, entropy)
         try:
-            store = await open_store(configuration.store, apart=migrate_apart)
+            store = await open_store(configuration.store, apart=migrate_apart, authenticator=ring)
         except StoreUnavailable as error:
             raise StartError(
                 "The store cannot be reached.", action="Check store in the configuration.", detail=error.detail
@@ -165,6 +168,7 @@ class House:
         ca_file = Path(configuration.outbound.ca_file) if configuration.outbound.ca_file else None
         outbound = OutboundClient(extra_ca_file=ca_file, plain_hosts=metadata_hosts(configuration))
         watch = RevocationWatch(store.revocations, clock)
+        trail = make_trail(configuration, store.audit)
         resources = make_resources(configuration)
         fetcher = GuardedFetcher(
             guard=AddressGuard(configuration.outbound.allow_networks), resolver=resolve, extra_ca_file=ca_file
@@ -192,7 +196,7 @@ class House:
             providers=providers,
             sealer=ring,
             authenticator=ring,
-            audit=AuditTrail(store.audit, event_logger("audit")),
+            audit=trail,
             clock=clock,
             entropy=entropy,
             signer=ring,
@@ -238,10 +242,11 @@ class House:
             provider_tokens,
             clock=clock,
             entropy=entropy,
-            audit=server.audit,
+            audit=trail,
             on_retired=doorkeeper.forget,
+            log=event_logger("keys"),
         )
-        return cls(configuration, store, outbound, watch, gateway, plane, keyholder)
+        return cls(configuration, store, outbound, watch, gateway, plane, keyholder, trail)
 
     async def run(self, listener: socket.socket, ready: Callable[[Running], None] | None) -> None:
         """Serve until a signal."""
@@ -282,6 +287,7 @@ class House:
 
     async def close(self) -> None:
         await self.gateway.close()
+        await self.trail.close()
         await self._outbound.close()
         await self.store.close()
 
