@@ -15,9 +15,10 @@ from vestibule.authorization_server.grants.jwt_bearer import (
 )
 from vestibule.authorization_server.grants.refresh_token import redeem_refresh_token
 from vestibule.authorization_server.grants.token_exchange import exchange_token
+from vestibule.authorization_server.refusals import REFUSALS_RECORDED, outcome_of
 from vestibule.authorization_server.replies import Context, JsonReply
 from vestibule.authorization_server.server import AuthorizationServer
-from vestibule.authorization_server.throttle import Rate, network_of
+from vestibule.authorization_server.throttle import network_of
 from vestibule.errors import (
     AuthorizationPending,
     InvalidDpopProof,
@@ -42,7 +43,6 @@ GRANTS: Mapping[str, GrantHandler] = {
     JWT_BEARER: redeem_assertion,
 }
 
-REFUSALS_RECORDED = Rate(60, timedelta(minutes=1))  # of one network; the trail must not be a way to fill the disk
 _NOTHING_HAPPENED = (AuthorizationPending, SlowDown, UseDpopNonce)  # a step of the protocol, not a refusal
 
 
@@ -69,7 +69,7 @@ async def token(form: Parameters, credentials: Credentials, server: Authorizatio
     except OAuthError as error:
         if server.throttle.allows("refusals in the trail", network_of(context.address), REFUSALS_RECORDED):
             reason = f"{error.error}: {error.detail}".strip(": ")
-            await server.record(context, "token.issue", "denied", client_id=client_id, reason=reason)
+            await server.record(context, "token.issue", outcome_of(error), client_id=client_id, reason=reason)
         raise
 
 

@@ -89,7 +89,7 @@ async def _answer_again(token: RefreshToken, call: TokenCall, server: Authorizat
 
 
 async def _end_family(spent: RefreshToken, call: TokenCall, server: AuthorizationServer) -> NoReturn:
-    await server.record(call.context, "refresh_reuse", "denied", client_id=spent.client_id, target=spent.grant_id)
+    await server.record(call.context, "refresh.reuse", "denied", client_id=spent.client_id, target=spent.grant_id)
     await revoke_grant(spent.grant_id, server, call.context, reason="refresh token reused")
     raise InvalidGrant(
         "The refresh token has been used already; everything that came from this sign-in has been revoked.",
