@@ -50,10 +50,11 @@ def tail(
     from vestibule.model import AuditFilter
 
     async def work(server: "AuthorizationServer", context: "Context") -> None:
-        ends = await _ends(server, tenant) if follow else {}
         await _tell_of_reading(server, context, "tail", tenant)
+        ends = await _ends(server, tenant)
         newest = await server.store.audit.search(AuditFilter(tenant=tenant), limit=limit)
-        _print_links(list(reversed(newest)), as_json=as_json, as_lines=follow)
+        newest = [link for link in reversed(newest) if link.sequence <= ends.get(link.event.tenant, 0)]
+        _print_links(newest, as_json=as_json, as_lines=follow)
         while follow:
             await asyncio.sleep(FOLLOW_INTERVAL)
             _print_links(await _new_links(server, tenant, ends), as_json=as_json, as_lines=True)
