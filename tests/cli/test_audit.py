@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 import json
+import os
 import re
 import sqlite3
 import subprocess
@@ -19,6 +20,8 @@ from tests.cli.test_access import listed, vestibule
 from tests.security.vectors import vector
 from tests.support.house import Door, open_door
 from vestibule.cli.audit_output import harmless, read_moment
+from vestibule.keys import read_roots, rotate, write_roots
+from vestibule.telemetry.audit_check import check_chain
 from vestibule.testing.clock import FrozenClock
 from vestibule.testing.recording_upstream import RecordingUpstream
 from vestibule.testing.records import an_audit_event
@@ -38,10 +41,10 @@ async def test_events_are_found_by_what_is_asked_and_the_asking_is_told_first(do
         door, "audit", "search", "--action", "code.redeem", "--actor", "development:ada", "--since", "1h"
     )
     assert [(one["client_id"], one["outcome"]) for one in found] == [(person.flow.client["client_id"], "allowed")]
-    assert await listed(door, "audit", "search", "--text", "NoSuchWord") == []
+    assert await listed(door, "audit", "search", "--text", "NoSuchWord", "--outcome", "denied") == []
     newest, before, _ = await listed(door, "audit", "search", "--action", "audit.read")
     assert newest["facts"] == {"action": "audit.read"}
-    assert (before["actor"], before["facts"]) == ("operator", {"text": "NoSuchWord"})
+    assert (before["actor"], before["facts"]) == ("operator", {"outcome": "denied", "text": "NoSuchWord"})
 
 
 async def test_the_tail_ends_with_the_newest(door: Door) -> None:
@@ -91,6 +94,18 @@ async def test_a_changed_trail_is_broken_and_the_gateway_does_not_go_on_from_a_f
     assert json.loads((await vestibule(door, "audit", "accept", "--json"))[1]) == {"accepted": ["default"]}
     assert (await person.refresh()).status_code == 200
     assert [one["reason"] for one in await listed(door, "audit", "search", "--action", "audit.accept")] != []
+
+
+async def test_the_trail_goes_on_when_the_key_that_began_it_is_gone(door: Door) -> None:
+    person, keyholder, path = await door.sign_in(), door.house.keyholder, door.folder / "vestibule.keys"
+    roots = read_roots(path)
+    write_roots(path, rotate(roots, os.urandom, now=door.clock()), expected=roots, entropy=os.urandom)
+    for pause in (0, 11 * 60, 3 * 24 * 3600):  # published, used, and the old one retired
+        door.clock.advance(pause)
+        await keyholder.look()
+    assert (await person.refresh()).status_code == 200
+    server = door.house.plane.server
+    assert (await check_chain("default", server.store.audit, server.authenticator)).faults == ()
 
 
 @vector("LOG-002")

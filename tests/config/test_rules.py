@@ -252,3 +252,29 @@ def test_a_typo_gets_an_answer(faults: Faults, typo: str, meant: str | None) -> 
 def test_a_typo_in_a_kind_of_provider_gets_an_answer(faults: Faults) -> None:
     found: Mapping[str, object] = faults(PUBLIC.replace("client_id", "client_ids") + UPSTREAM)
     assert set(found) == {"identity_providers[0].client_ids", "identity_providers[0].client_id"}
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "reason"),
+    [
+        ("audit.file", "audit: {file: no/such/folder/audit.jsonl}", "there is no folder"),
+        ("audit.file", "audit: {file: /dev/full}", "a device"),
+        ("audit.calls", "audit: {calls: some}", ""),
+        ("audit.otlp.endpoint", "audit: {otlp: {endpoint: 'http://collector.example.com/v1/logs'}}", ""),
+        ("audit.otlp.timeout", "audit: {otlp: {endpoint: 'https://c.example/v1/logs', timeout: 10m}}", "between"),
+        ("audit.otlp.headers.key", "audit: {otlp: {endpoint: 'https://c.example/v1/logs', headers: {key: x}}}", ""),
+    ],
+)
+def test_a_trail_that_could_not_be_told_is_refused(faults: Faults, key: str, text: str, reason: str) -> None:
+    assert reason in faults(f"{UPSTREAM}{text}\n")[key].reason
+
+
+def test_a_trail_may_be_told_elsewhere(read: Load) -> None:
+    audit = read(
+        f"{UPSTREAM}audit: {{calls: denied, arguments: {{'delete_*': [id]}}, file: audit.jsonl, "
+        "otlp: {endpoint: 'https://c.example/v1/logs', headers: {key: env:KEY}}}\n",
+        ENVIRON,
+    ).audit
+    assert (audit.calls, audit.arguments, audit.file) == ("denied", {"delete_*": ("id",)}, "audit.jsonl")
+    assert audit.otlp is not None
+    assert OTHER not in repr(audit)

@@ -217,6 +217,17 @@ async def test_rows_from_before_the_chains_stay_readable_and_are_counted(store: 
     assert [link.event.action for link in await store.audit.search(AuditFilter(action="old"))] == ["old"]
 
 
+async def test_many_begin_a_chain_at_once_and_it_is_one(address: str) -> None:
+    await (await open_store(address)).close()
+    stores = [await open_store(address, authenticator=RING) for _ in range(5)]
+    for tenant in map(str, range(12)):
+        await asyncio.gather(*(one.audit.record_all([event(n, tenant=tenant) for n in range(2)]) for one in stores))
+        report = await checked(stores[0], tenant)
+        assert (report.faults, report.sequence) == ((), 10)
+    for one in stores:
+        await one.close()
+
+
 WRITER = """
 import asyncio, os, sys
 from vestibule.keys import KeyRing, RootKey

@@ -10,6 +10,7 @@ import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from tests.security.vectors import vector
+from tests.support.house import open_door
 from vestibule.model import AuditEvent, AuditHead, AuditLink
 from vestibule.protocol.audit_chain import BEGINNING, chain, line
 from vestibule.telemetry.audit_file import AuditFile
@@ -122,6 +123,15 @@ async def test_a_collector_gets_log_records_with_what_the_event_says(
     assert attributes["vestibule.audit.sequence"] == 1
     assert record.severity_text == "WARN"
     assert record.time_unix_nano == int(event.at.timestamp() * 1_000_000) * 1000
+
+
+async def test_a_gateway_tells_its_collector_before_it_ends(
+    collector: tuple[str, list[tuple[str, bytes]]], tmp_path: Path
+) -> None:
+    url, taken = collector
+    async with open_door(tmp_path, "http://127.0.0.1:9/mcp", audit={"otlp": {"endpoint": url}}) as door:
+        await door.register()
+    assert b"client.register" in b"".join(body for _, body in taken)
 
 
 RULES = (ArgumentRule("delete_*", ("id", "token", "why")), ArgumentRule("search", ("query",)))

@@ -42,6 +42,7 @@ class AuditConfig(Model):
         None,
         description="A file of JSON lines to write it to as well, mode 0600; it may be rotated by renaming.",
         examples=["/var/log/vestibule/audit.jsonl"],
+        min_length=1,
     )
     otlp: AuditOtlpConfig | None = Field(
         None,

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from vestibule.config.addresses import is_loopback_host
+from vestibule.config.audit_rules import audit_file_can_be_made, collector_answers_in_time
 from vestibule.config.bounds import (
     durations_are_within_bounds,
     refresh_tokens_outlive_access_tokens,
@@ -290,4 +291,6 @@ RULES: tuple[Rule, ...] = (
     refresh_tokens_outlive_access_tokens,
     store_is_one_we_have,
     replicas_share_everything,
+    audit_file_can_be_made,
+    collector_answers_in_time,
 )

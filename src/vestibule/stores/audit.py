@@ -16,11 +16,13 @@ from sqlalchemy import BigInteger, ColumnElement, Row, Select, Text, and_, func,
 from vestibule.model import AuditEvent, AuditFilter, AuditHead, AuditLink, AuditPlace
 from vestibule.ports import Authenticator
 from vestibule.protocol.audit_chain import chain
-from vestibule.stores.audit_heads import head_of, lock_heads, move_head, retag, tenants_with_events
+from vestibule.stores._asyncio import AsyncConnection
+from vestibule.stores.audit_heads import head_of, lock_head, move_head, retag, tenants_with_events
 from vestibule.stores.columns import unescape
 from vestibule.stores.engine import Database
 from vestibule.stores.tables import audit_events, audit_heads
 
+MAX_HEADS = 10_000  # that are remembered
 SEARCH_TIMEOUT = 60.0  # seconds: somebody who searches for text looks at every row
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,24 +41,51 @@ class SqlAuditStore:
     def __init__(self, database: Database, authenticator: Authenticator) -> None:
         self._database = database
         self._authenticator = authenticator
+        self._heads: dict[str, AuditHead] = {}  # where this process has left them
 
     async def record(self, event: AuditEvent) -> None:
         await self.record_all([event])
 
     async def record_all(self, events: Sequence[AuditEvent]) -> Sequence[AuditLink]:
-        tenants = sorted({event.tenant for event in events})
+        of_tenants: dict[str, list[AuditEvent]] = {}
+        for event in events:
+            of_tenants.setdefault(event.tenant, []).append(event)
+        links: dict[str, list[AuditLink]] = {}
+        heads: dict[str, AuditHead] = {}
         async with self._database.write() as connection:
-            heads = await lock_heads(connection, self._database, tenants, self._authenticator)
-            links = {
-                tenant: iter(chain([event for event in events if event.tenant == tenant], heads[tenant]))
-                for tenant in tenants
-            }
-            in_order = [next(links[event.tenant]) for event in events]
+            for tenant in sorted(of_tenants):  # in one order, so that two writers never wait for one another
+                links[tenant], heads[tenant] = await self._extend(connection, tenant, of_tenants[tenant])
+            following = {tenant: iter(of_tenant) for tenant, of_tenant in links.items()}
+            in_order = [next(following[event.tenant]) for event in events]
             if in_order:
                 await connection.execute(insert(audit_events), [_row(link) for link in in_order])
-            for link in {link.event.tenant: link for link in in_order}.values():  # the last of each
-                await move_head(connection, link.event.tenant, link.sequence, link.hash, self._authenticator)
+        self._remember(heads)
         return in_order
+
+    async def _extend(
+        self, connection: AsyncConnection, tenant: str, events: Sequence[AuditEvent]
+    ) -> tuple[list[AuditLink], AuditHead]:
+        """The events as links, and the head, which stands behind them now and is ours until the transaction ends.
+
+        A head that this process has left is usually where it left it: then there is nothing to look at first.
+        """
+        known = self._heads.get(tenant)
+        if known is not None:
+            links = chain(events, known)
+            moved = await move_head(connection, known, links[-1], self._authenticator)
+            if moved is not None:
+                return links, moved
+        found = await lock_head(connection, self._database, tenant, self._authenticator)
+        links = chain(events, found)
+        moved = await move_head(connection, found, links[-1], self._authenticator)
+        if moved is None:
+            raise AssertionError("a head that is locked has moved")
+        return links, moved
+
+    def _remember(self, heads: Mapping[str, AuditHead]) -> None:
+        if len(self._heads) > MAX_HEADS:
+            self._heads.clear()
+        self._heads.update(heads)
 
     async def tail(self, *, limit: int = 100) -> Sequence[AuditEvent]:
         query = select(*_AS_IT_STANDS).order_by(audit_events.c.id.desc()).limit(limit)

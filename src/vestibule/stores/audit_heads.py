@@ -4,12 +4,12 @@ Nothing is built on a head that is not ours, nor is a chain begun anew whose hea
 make good what somebody changed.
 """
 
-from collections.abc import Sequence
+from dataclasses import astuple
 
 from sqlalchemy import func, select, update
 
 from vestibule.errors import StoreUnavailable
-from vestibule.model import AuditHead
+from vestibule.model import AuditHead, AuditLink
 from vestibule.ports import Authenticator
 from vestibule.protocol.audit_chain import HEAD_PURPOSE, head_message
 from vestibule.stores._asyncio import AsyncConnection
@@ -36,32 +36,35 @@ async def head_of(connection: AsyncConnection, tenant: str) -> AuditHead | None:
     return None if row is None else AuditHead(row.tenant, row.sequence, row.hash, row.tag)
 
 
-async def lock_heads(
-    connection: AsyncConnection, database: Database, tenants: Sequence[str], authenticator: Authenticator
-) -> dict[str, AuditHead]:
-    """These tenants' heads, for this transaction alone. Raises `StoreUnavailable` for one that is not ours."""
-    heads = await _locked(connection, tenants)
-    new = sorted(set(tenants) - set(heads))
-    for tenant in new:
-        if await _last(connection, tenant):
-            raise _not_ours(tenant)
-        tag = authenticator.tag(HEAD_PURPOSE, head_message(tenant, 0, ""))
-        empty = database.insert(audit_heads).values(tenant=tenant, sequence=0, hash="", tag=tag)
-        await connection.execute(empty.on_conflict_do_nothing())
-    if new:
-        heads |= await _locked(connection, new)  # another replica may have made it, and be further
-    for head in heads.values():
-        if not is_ours(head, authenticator):
-            raise _not_ours(head.tenant)
-    return heads
+async def lock_head(
+    connection: AsyncConnection, database: Database, tenant: str, authenticator: Authenticator
+) -> AuditHead:
+    """A tenant's head, for this transaction alone. Raises `StoreUnavailable` for one that is not ours."""
+    head = (await _locked(connection, tenant)).get(tenant)
+    if head is None:
+        empty = tagged(tenant, 0, "", authenticator)
+        new = database.insert(audit_heads).values(tenant=tenant, sequence=0, hash="", tag=empty.tag)
+        await connection.execute(new.on_conflict_do_nothing())
+        head = (await _locked(connection, tenant))[tenant]  # another replica may have made it, and be further
+    # Only now: while we waited for the other replica, it has written events.
+    if not is_ours(head, authenticator) or (head.sequence == 0 and await _last(connection, tenant)):
+        raise _not_ours(tenant)
+    return head
 
 
 async def move_head(
-    connection: AsyncConnection, tenant: str, sequence: int, hash_: str, authenticator: Authenticator
-) -> None:
-    tag = authenticator.tag(HEAD_PURPOSE, head_message(tenant, sequence, hash_))
-    change = update(audit_heads).where(audit_heads.c.tenant == tenant)
-    await connection.execute(change.values(sequence=sequence, hash=hash_, tag=tag))
+    connection: AsyncConnection, head: AuditHead, link: AuditLink, authenticator: Authenticator
+) -> AuditHead | None:
+    """The head behind this link. None, and nothing has changed, when `head` is not what stands there any more."""
+    moved = tagged(head.tenant, link.sequence, link.hash, authenticator)
+    stands = (audit_heads.c.tenant, audit_heads.c.sequence, audit_heads.c.hash, audit_heads.c.tag)
+    there = [column == value for column, value in zip(stands, astuple(head), strict=True)]
+    change = update(audit_heads).where(*there).values(sequence=moved.sequence, hash=moved.hash, tag=moved.tag)
+    return moved if (await connection.execute(change)).rowcount else None
+
+
+def tagged(tenant: str, sequence: int, hash_: str, authenticator: Authenticator) -> AuditHead:
+    return AuditHead(tenant, sequence, hash_, authenticator.tag(HEAD_PURPOSE, head_message(tenant, sequence, hash_)))
 
 
 async def retag(
@@ -69,22 +72,25 @@ async def retag(
 ) -> list[str]:
     """Tag with the newest key what any key of the ring has tagged. The tenants whose head is not ours."""
     strange = []
-    heads = await _locked(connection, None)
+    heads = await _locked(connection)
     for head in heads.values():
-        if is_ours(head, authenticator):
-            if head.tag != authenticator.tag(HEAD_PURPOSE, head_message(head.tenant, head.sequence, head.hash)):
-                await move_head(connection, head.tenant, head.sequence, head.hash, authenticator)
-        else:
+        renewed = tagged(head.tenant, head.sequence, head.hash, authenticator)
+        if not is_ours(head, authenticator):
             strange.append(head.tenant)
+        elif head != renewed:
+            await _put(connection, database, renewed)
     strange += await _headless(connection, frozenset(heads))
     if accept:
         for tenant in strange:
             sequence, hash_ = await _last(connection, tenant) or (0, "")
-            await connection.execute(
-                database.insert(audit_heads).values(tenant=tenant, sequence=0, hash="", tag="").on_conflict_do_nothing()
-            )
-            await move_head(connection, tenant, sequence, hash_, authenticator)
+            await _put(connection, database, tagged(tenant, sequence, hash_, authenticator))
     return strange
+
+
+async def _put(connection: AsyncConnection, database: Database, head: AuditHead) -> None:
+    new = {"sequence": head.sequence, "hash": head.hash, "tag": head.tag}
+    put = database.insert(audit_heads).values(tenant=head.tenant, **new)
+    await connection.execute(put.on_conflict_do_update(index_elements=["tenant"], set_=new))
 
 
 async def tenants_with_events(connection: AsyncConnection) -> list[str]:
@@ -116,10 +122,10 @@ async def _last(connection: AsyncConnection, tenant: str) -> tuple[int, str] | N
     return None if row is None else (row.sequence, row.hash)
 
 
-async def _locked(connection: AsyncConnection, tenants: Sequence[str] | None) -> dict[str, AuditHead]:
-    # In the order of their names: two transactions that lock the same two never wait for one another.
+async def _locked(connection: AsyncConnection, tenant: str | None = None) -> dict[str, AuditHead]:
+    """One head, or all in the order of their names, in which everybody locks them."""
     query = select(audit_heads).order_by(audit_heads.c.tenant).with_for_update()
-    query = query if tenants is None else query.where(audit_heads.c.tenant.in_(sorted(set(tenants))))
+    query = query if tenant is None else query.where(audit_heads.c.tenant == tenant)
     rows = await connection.execute(query)
     return {row.tenant: AuditHead(row.tenant, row.sequence, row.hash, row.tag) for row in rows}
 
