@@ -11,7 +11,7 @@ import pytest
 from vestibule.errors import StoreUnavailable
 from vestibule.model import AuditEvent, AuditLink
 from vestibule.stores import SqlStore, open_store
-from vestibule.telemetry import AuditTrail
+from vestibule.telemetry import AuditTrail, audit_sinks
 from vestibule.telemetry.audit import MAX_WAITING, CallsKept
 from vestibule.testing.records import an_audit_event
 
@@ -139,3 +139,33 @@ async def test_the_configuration_says_which_calls_are_told(store: Slow, calls: A
         trail.note(an_audit_event(request_id=request_id, outcome=outcome))
     await trail.close()
     assert await kept(store) == expected
+
+
+class Hanging:
+    """A sink on a disk that does not answer."""
+
+    def __init__(self) -> None:
+        self.told = 0
+        self.answers = asyncio.Event()
+
+    async def write(self, links: Sequence[AuditLink]) -> None:
+        await self.answers.wait()
+        self.told += len(links)
+
+    async def close(self) -> None:
+        pass
+
+
+async def test_nothing_waits_for_a_file_that_hangs_and_what_it_missed_is_told(
+    store: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_sinks, "MAX_QUEUED", 3)
+    lines: list[tuple[str, Any]] = []
+    sink = Hanging()
+    trail = AuditTrail(store, lambda name, **facts: lines.append((name, facts.get("events"))), sinks=[sink])
+    for _ in range(6):  # one is with the sink, three wait, two have no room
+        await asyncio.wait_for(trail.record(an_audit_event()), 1)
+    sink.answers.set()
+    await trail.close()
+    assert sink.told == 4
+    assert [line for line in lines if line[0] != "audit"] == [("audit_sink_is_behind", None), ("audit_sink_lost", 2)]

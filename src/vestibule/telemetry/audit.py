@@ -12,11 +12,12 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, TypeAlias
 
 from vestibule.errors import StoreUnavailable
 from vestibule.model import AuditEvent, AuditLink
 from vestibule.ports import AuditLog
+from vestibule.telemetry.audit_sinks import AuditSink, SinkQueue
 from vestibule.telemetry.audit_words import cleaned
 
 MAX_WAITING = 10_000  # events about calls that are not written yet
@@ -25,14 +26,6 @@ NOTE_DELAY = 0.25  # seconds that an event about a call may wait for others
 RETRY_DELAY = 0.5  # seconds until what is noted is tried again
 
 CallsKept: TypeAlias = Literal["all", "denied", "none"]
-
-
-class AuditSink(Protocol):
-    """Where else the trail is told, after the store has it. It may fail, slowly or quickly, and nothing hangs on it."""
-
-    async def write(self, links: Sequence[AuditLink]) -> None: ...
-
-    async def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,7 +50,7 @@ class AuditTrail:
     ) -> None:
         self._store = store
         self._log = log
-        self._sinks = sinks
+        self._sinks = [SinkQueue(sink, log) for sink in sinks]
         self._calls = calls
         self._queue: deque[_Waiting] = deque()
         self._noted = 0  # of them, those that nobody waits for
@@ -118,8 +111,7 @@ class AuditTrail:
             self._log("audit_not_written", level="error", events=len(self._queue), reason="the store is away")
             self._queue.clear()
         for sink in self._sinks:
-            with suppress(Exception):
-                await sink.close()
+            await sink.close()
 
     # --- the writer -------------------------------------------------------------------------------------------------
 
@@ -177,7 +169,8 @@ class AuditTrail:
             return True
         self._store_is_away = False
         self._resolve(batch, links)
-        await self._tell_sinks(links)
+        for sink in self._sinks:
+            sink.tell(links)
         return True
 
     def _resolve(self, batch: Sequence[_Waiting], links: Sequence[AuditLink]) -> None:
@@ -200,13 +193,6 @@ class AuditTrail:
                 one.written.set_exception(error)
         for one in batch:
             self._tell_all("audit_not_written", one.events, level="error", exc_info=error)
-
-    async def _tell_sinks(self, links: Sequence[AuditLink]) -> None:
-        for sink in self._sinks:
-            try:
-                await sink.write(links)
-            except Exception as error:
-                self._log("audit_sink_failed", level="error", sink=type(sink).__name__, exc_info=error)
 
     def _tell_all(self, name: str, events: Sequence[AuditEvent], **more: object) -> None:
         with suppress(Exception):  # what is in the trail is there, whatever becomes of the log

@@ -1,7 +1,7 @@
 """The trail as a file of JSON lines, for whoever collects files: the same lines as `vestibule audit export` writes.
 
-The store is the truth. A line is written after the store has its event, and before the next batch; a file that cannot
-be written (a full disk) is told of once a minute and nothing waits for it. What it missed is in the store.
+The store is the truth. A line is written after the store has its event; a file that cannot be written (a full disk) is
+told of once a minute and nothing waits for it. What it missed is in the store.
 """
 
 import asyncio

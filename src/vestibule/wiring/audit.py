@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vestibule import __version__
 from vestibule.config import Configuration
 from vestibule.ports import AuditLog
 from vestibule.telemetry import ArgumentRule, AuditSink, AuditTrail, CallFacts, argument_facts, event_logger
@@ -23,6 +22,7 @@ def _sinks(configuration: Configuration) -> list[AuditSink]:
 
         found.append(AuditFile(Path(audit.file), event_logger("audit")))
     if audit.otlp is not None:
+        from vestibule import __version__
         from vestibule.telemetry.audit_otlp import OtlpAudit
 
         headers = {name: value.reveal() for name, value in audit.otlp.headers.items()}
