@@ -4,7 +4,6 @@ Reading the trail is in the trail too, before anything of it is shown. `verify` 
 write nothing: a trail that somebody has changed is not touched by looking at it.
 """
 
-import asyncio
 import sys
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -47,6 +46,8 @@ def tail(
     as_json: JsonOption = False,
 ) -> None:
     """The newest events, oldest of them first."""
+    import asyncio
+
     from vestibule.model import AuditFilter
 
     async def work(server: "AuthorizationServer", context: "Context") -> None:
