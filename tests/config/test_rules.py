@@ -349,3 +349,29 @@ def test_replicas_that_count_each_for_itself_are_told_of(read: Load) -> None:
     told = "each of the 3 replicas counts its limits for itself"
     assert any(told in note for note in notes_on(read(text, ENVIRON), {}))
     assert not any(told in note for note in notes_on(read(f"{text}shared: env:REDIS\n", ENVIRON), {}))
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "reason"),
+    [
+        ("audit.file", "audit: {file: no/such/folder/audit.jsonl}", "there is no folder"),
+        ("audit.file", "audit: {file: /dev/full}", "a device"),
+        ("audit.calls", "audit: {calls: some}", ""),
+        ("audit.otlp.endpoint", "audit: {otlp: {endpoint: 'http://collector.example.com/v1/logs'}}", ""),
+        ("audit.otlp.timeout", "audit: {otlp: {endpoint: 'https://c.example/v1/logs', timeout: 10m}}", "between"),
+        ("audit.otlp.headers.key", "audit: {otlp: {endpoint: 'https://c.example/v1/logs', headers: {key: x}}}", ""),
+    ],
+)
+def test_a_trail_that_could_not_be_told_is_refused(faults: Faults, key: str, text: str, reason: str) -> None:
+    assert reason in faults(f"{UPSTREAM}{text}\n")[key].reason
+
+
+def test_a_trail_may_be_told_elsewhere(read: Load) -> None:
+    audit = read(
+        f"{UPSTREAM}audit: {{calls: denied, arguments: {{'delete_*': [id]}}, file: audit.jsonl, "
+        "otlp: {endpoint: 'https://c.example/v1/logs', headers: {key: env:KEY}}}\n",
+        ENVIRON,
+    ).audit
+    assert (audit.calls, audit.arguments, audit.file) == ("denied", {"delete_*": ("id",)}, "audit.jsonl")
+    assert audit.otlp is not None
+    assert OTHER not in repr(audit)

@@ -28,7 +28,7 @@ class Told:
 def keys_of(door: Door, log: Told, *static: ApiKey) -> ApiKeys:
     store = door.house.store
     watch = RevocationWatch(store.revocations, door.clock)
-    return ApiKeys(store.api_keys, store.tenants, watch, issuer=door.url, static=static, log=log)
+    return ApiKeys(store.api_keys, door.house.plane.server.tenant_gate, watch, issuer=door.url, static=static, log=log)
 
 
 async def test_a_key_calls_as_itself(door: Door) -> None:
@@ -100,10 +100,10 @@ async def test_a_key_that_was_revoked_a_moment_ago_is_refused_before_the_store_s
     key, secret = await make_key(door)
     store, resource = door.house.store, make_resources(door.house.configuration)[0]
     watch = RevocationWatch(store.revocations, door.clock)
-    keys = ApiKeys(store.api_keys, store.tenants, watch, issuer=door.url, log=Told())
+    keys = ApiKeys(store.api_keys, door.house.plane.server.tenant_gate, watch, issuer=door.url, log=Told())
     await revoke_key(door, key)
     await watch.look()
-    unaware = ApiKeys(_Stale(key), store.tenants, watch, issuer=door.url, log=Told())  # type: ignore[arg-type]
+    unaware = ApiKeys(_Stale(key), door.house.plane.server.tenant_gate, watch, issuer=door.url, log=Told())  # type: ignore[arg-type]
     for verifier in (keys, unaware):
         with pytest.raises(InvalidToken):
             await verifier.verify(secret, resource, door.clock().timestamp())

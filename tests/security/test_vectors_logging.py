@@ -1,18 +1,25 @@
 """The log and the trail: everything that matters is told, and nothing that opens a door."""
 
+import asyncio
 import base64
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import httpx2
 import pytest
 
 from tests.parts.processes import free_port, running
 from tests.security.vectors import vector
-from tests.support.house import Door, Flow, SignedIn, Visitor, hidden_fields
+from tests.support.house import REDIRECT, Door, Flow, SignedIn, Visitor, hidden_fields
+from vestibule.keys import KeyRing, read_roots
+from vestibule.model import AuditFilter
+from vestibule.stores import open_store
+from vestibule.telemetry.audit_check import check_chain
 from vestibule.telemetry.redact import clean
 from vestibule.testing.recording_upstream import RecordingUpstream
 
@@ -22,9 +29,8 @@ def log(tmp_path: Path) -> Path:
     return tmp_path / "log"
 
 
-@pytest.fixture
-def process(tmp_path: Path, upstream: RecordingUpstream, log: Path) -> Iterator[str]:
-    """A gateway in a process of its own, that logs all it can as JSON."""
+def a_process(tmp_path: Path, upstream: RecordingUpstream) -> tuple[list[str], str]:
+    """The command of a gateway that logs all it can as JSON, and where it will be."""
     port = free_port()
     (tmp_path / "vestibule.yaml").write_text(
         f"""
@@ -33,11 +39,19 @@ upstreams: [{{name: main, url: "{upstream.url}"}}]
 store: sqlite:///{tmp_path}/vestibule.db
 keys: {{file: {tmp_path}/vestibule.keys}}
 logging: {{level: debug, format: json}}
+audit: {{file: {tmp_path}/audit.jsonl}}
 """
     )
     command = [sys.executable, "-m", "vestibule", "serve", "--config", str(tmp_path / "vestibule.yaml")]
-    with running(command, port=port, log=log):
-        yield f"http://127.0.0.1:{port}"
+    return command, f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture
+def process(tmp_path: Path, upstream: RecordingUpstream, log: Path) -> Iterator[str]:
+    """It runs."""
+    command, url = a_process(tmp_path, upstream)
+    with running(command, port=int(url.rpartition(":")[2]), log=log):
+        yield url
 
 
 @vector("LOG-001", "LOG-002", "LOG-005")
@@ -76,7 +90,8 @@ async def test_no_secret_reaches_the_log_or_the_trail(
             *(cookie for cookie in visitor.http.cookies.values()),
         }
         await visitor.http.aclose()
-    written = log.read_text("utf-8")
+    exported = await export(tmp_path)
+    written = log.read_text("utf-8") + (tmp_path / "audit.jsonl").read_text("ascii") + exported
     trail = (tmp_path / "vestibule.db").read_bytes() + (tmp_path / "vestibule.db-wal").read_bytes()
     assert "client.register" in written
     assert b"client.register" in trail
@@ -90,6 +105,19 @@ async def test_no_secret_reaches_the_log_or_the_trail(
         assert "\x1b" not in line
         if line.startswith("{"):
             assert isinstance(json.loads(line), dict)
+
+
+async def export(folder: Path) -> str:
+    """What `vestibule audit export` gives out, in both forms."""
+    command = [sys.executable, "-m", "vestibule", "audit", "export", "-", "--config", str(folder / "vestibule.yaml")]
+    found = ""
+    for form in ("jsonl", "csv"):
+        process = await asyncio.create_subprocess_exec(*command, "--format", form, stdout=asyncio.subprocess.PIPE)
+        out, _ = await asyncio.wait_for(process.communicate(), 30)
+        assert process.returncode == 0
+        assert b"client.register" in out
+        found += out.decode()
+    return found
 
 
 async def actions(door: Door) -> list[tuple[str, str]]:
@@ -137,14 +165,93 @@ async def test_what_cannot_be_written_to_the_trail_does_not_happen(
 
     person = await door.sign_in()
 
-    async def full(event: Any) -> None:
+    async def full(events: Any) -> None:
         raise StoreUnavailable("The store cannot be reached right now.")
 
-    monkeypatch.setattr(door.house.store.audit, "record", full)
+    monkeypatch.setattr(door.house.store.audit, "record_all", full)
     answer = await person.refresh()
     assert answer.status_code == 503
     assert "retry-after" in answer.headers
     assert "access_token" not in answer.text
+
+
+REFUSED = {
+    "a registration": ("/register", {}, "client.register", "denied"),
+    "a pushed request": ("/par", {"client_id": "nobody"}, "request.push", "denied"),
+    "a device": ("/device_authorization", {"client_id": "nobody"}, "device.start", "denied"),
+    "a device's code": ("/device", {"user_code": "BCDF-GHJK"}, "device.enter", "denied"),
+    "a question about a token": ("/introspect", {"client_id": "nobody", "token": "x"}, "token.introspect", "denied"),
+    "a revocation": ("/revoke", {"client_id": "nobody", "token": "x"}, "token.revoke", "denied"),
+    "a token": ("/token", {"grant_type": "refresh_token", "client_id": "nobody"}, "token.issue", "denied"),
+    "a click": ("/consent", {"txn": "x"}, "consent.answer", "denied"),
+}
+
+
+@vector("LOG-003")
+@pytest.mark.parametrize("what", REFUSED)
+async def test_every_refusal_is_in_the_trail_before_its_answer(vector: str, door: Door, what: str) -> None:
+    path, form, action, outcome = REFUSED[what]
+    answer = await door.http.post(f"{door.url}{path}", data=form)
+    assert answer.status_code >= 400
+    (event,) = await door.house.store.audit.tail(limit=1)
+    assert (event.action, event.outcome) == (action, outcome)
+    assert event.reason
+    assert event.request_id
+    assert event.address == "127.0.0.1"
+    if "client_id" in form and action != "token.issue":
+        assert event.client_id == "nobody"
+
+
+@vector("LOG-003")
+@pytest.mark.parametrize(
+    ("path", "action"),
+    [("/authorize?client_id=nobody", "authorize"), ("/callback/development?state=x", "session.open")],
+)
+async def test_a_page_that_refuses_is_in_the_trail(vector: str, door: Door, path: str, action: str) -> None:
+    assert (await door.http.get(f"{door.url}{path}")).status_code == 400
+    (event,) = await door.house.store.audit.tail(limit=1)
+    assert (event.action, event.outcome) == (action, "denied")
+
+
+@vector("LOG-003")
+async def test_refusals_of_one_network_do_not_fill_the_disk(vector: str, door: Door) -> None:
+    for _ in range(80):
+        await door.http.post(f"{door.url}/register", json={})
+    assert len(await door.house.store.audit.tail(limit=1000)) == 60
+
+
+@vector("LOG-003")
+async def test_what_begins_a_flow_is_in_the_trail(vector: str, door: Door) -> None:
+    client = await door.register(grant_types=["urn:ietf:params:oauth:grant-type:device_code"], redirect_uris=[])
+    assert (await door.post("/device_authorization", {"client_id": client["client_id"]})).status_code == 200
+    flow = Flow(door, await door.register())
+    pushed = dict(parse_qsl(flow.query()))
+    assert (await door.post("/par", pushed)).status_code == 201
+    assert [one for one in await actions(door) if one[0] != "client.register"] == [
+        ("device.start", "allowed"),
+        ("request.push", "allowed"),
+    ]
+
+
+@vector("LOG-006")
+async def test_what_was_acknowledged_is_in_the_trail_after_a_kill(
+    vector: str, tmp_path: Path, upstream: RecordingUpstream, log: Path
+) -> None:
+    """Ten registrations at once, and SIGKILL as soon as the last one is answered."""
+    command, url = a_process(tmp_path, upstream)
+    with running(command, port=int(url.rpartition(":")[2]), log=log) as process:
+        async with httpx2.AsyncClient(trust_env=False) as http:
+            body = {"redirect_uris": [REDIRECT], "token_endpoint_auth_method": "none", "client_name": "Test"}
+            answers = await asyncio.gather(*(http.post(f"{url}/register", json=body) for _ in range(10)))
+            process.kill()
+    acknowledged = {answer.json()["client_id"] for answer in answers if answer.status_code == 201}
+    assert len(acknowledged) == 10
+    ring = KeyRing(read_roots(tmp_path / "vestibule.keys"), os.urandom)
+    store = await open_store(f"sqlite:///{tmp_path / 'vestibule.db'}", authenticator=ring)
+    links = await store.audit.search(AuditFilter(action="client.register"))
+    assert {link.event.client_id for link in links} == acknowledged
+    assert (await check_chain("default", store.audit, ring)).faults == ()
+    await store.close()
 
 
 @vector("LOG-002", "LOG-005")

@@ -244,7 +244,7 @@ async def test_a_replay_after_the_window_ends_the_family(vector: str, door: Door
     assert (await person.refresh()).json()["error"] == "invalid_grant"
     assert (await person.refresh(rotated["refresh_token"])).json()["error"] == "invalid_grant"
     assert (await door.call(rotated["access_token"])).status_code == 401
-    assert "refresh_reuse" in [event.action for event in await door.house.store.audit.tail()]
+    assert "refresh.reuse" in [event.action for event in await door.house.store.audit.tail()]
 
 
 async def test_an_older_token_ends_the_family_even_in_the_window(door: Door) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.security.vectors import vector
 from vestibule.errors import StoreUnavailable
-from vestibule.model import AuditEvent
+from vestibule.model import AuditEvent, AuditLink
 from vestibule.telemetry import AuditTrail
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -26,9 +26,10 @@ class Store:
             raise StoreUnavailable("The store cannot be reached.")
         self.events.append(event)
 
-    async def record_all(self, events: Sequence[AuditEvent]) -> None:
+    async def record_all(self, events: Sequence[AuditEvent]) -> Sequence[AuditLink]:
         for event in events:
             await self.record(event)
+        return [AuditLink(event, n, "00") for n, event in enumerate(events, start=1)]
 
     async def tail(self, *, limit: int = 100) -> Sequence[AuditEvent]:
         return self.events[-limit:][::-1]

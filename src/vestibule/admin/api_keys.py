@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from vestibule.admin.entrance import Administrator
-from vestibule.errors import InvalidRequest, InvalidScope, NotFound
+from vestibule.errors import InvalidRequest, InvalidScope, NotFound, TenantDenied
 from vestibule.model import (
     DEFAULT_TENANT,
     ApiKey,
@@ -19,10 +19,9 @@ from vestibule.model import (
     RevocationKind,
     Secret,
     TenantId,
-    TenantState,
     Upstream,
 )
-from vestibule.ports import AuditLog, Clock, Entropy, Store
+from vestibule.ports import AuditLog, Clock, Entropy, Store, TenantGate
 from vestibule.protocol.api_key import ID_BYTES, RANDOM_BYTES, write_api_key, write_key_id
 from vestibule.protocol.scope import permitted
 
@@ -50,6 +49,7 @@ class ApiKeyOffice:
         store: Store,
         audit: AuditLog,
         *,
+        tenants: TenantGate,
         upstreams: Sequence[Upstream],
         permissions: Mapping[str, frozenset[str]],
         announce: Callable[[Revocation], None],
@@ -59,6 +59,7 @@ class ApiKeyOffice:
         """`permissions`: role → scopes that only people of this role have. `announce`: tells this replica at once."""
         self._store = store
         self._audit = audit
+        self._tenants = tenants
         self._upstreams = {upstream.name: upstream for upstream in upstreams}
         self._permissions = permissions
         self._announce = announce
@@ -112,9 +113,12 @@ class ApiKeyOffice:
         tenant = new.tenant or by.tenant or DEFAULT_TENANT
         if by.tenant is not None and tenant != by.tenant:
             raise InvalidRequest("There is no such tenant.", action="Leave it out: it is yours.")
-        known = await self._store.tenants.get(tenant)
-        if known is not None and known.state is not TenantState.ACTIVE:
-            raise InvalidRequest(f"The tenant {tenant} is {known.state}.", action="Keys are for active tenants.")
+        try:
+            await self._tenants.check_open(tenant, fresh=True)
+        except TenantDenied as error:
+            raise InvalidRequest(
+                f"The tenant {tenant} is unknown, suspended or deleted.", action="Look at `vestibule tenant list`."
+            ) from error
         return tenant
 
     def _scopes_for(self, new: NewKey, by: Administrator) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ Consent comes before the identity provider: nothing leaves for it until somebody
 
 from vestibule.authorization_server.approve import approve_for_session
 from vestibule.authorization_server.par import take_up
+from vestibule.authorization_server.refusals import outcome_of, tell_refusal
 from vestibule.authorization_server.replies import Browser, Context, Cookie, CookieName, Redirect
 from vestibule.authorization_server.server import AuthorizationServer, consent_key, is_recent
 from vestibule.errors import ConsentRequired, InvalidRequest, LoginRequired, OAuthError
@@ -17,11 +18,9 @@ _COOKIE_LIFETIME = 24 * 3600  # seconds; the requests that it binds live ten min
 
 async def authorize(query: Parameters, browser: Browser, server: AuthorizationServer, context: Context) -> Redirect:
     pushed = query
-    query = await take_up(query, browser, server)  # a page
-    client = await server.clients.for_authorize(
-        query.get("client_id"), context.address
-    )  # a page: nothing is proven yet
-    redirect_uri = check_redirect_uri(query, client)  # a page: the last one
+    proven = _prove_redirect(query, browser, server, context)
+    named = query.get("client_id")
+    query, client, redirect_uri = await tell_refusal(proven, server, context, "authorize", client_id=named)
     try:
         if pushed is query and (client.needs_pushed_requests or server.settings.needs_pushed_requests):
             raise InvalidRequest("This client's requests are pushed first.", action="Send them to /par (RFC 9126).")
@@ -32,7 +31,7 @@ async def authorize(query: Parameters, browser: Browser, server: AuthorizationSe
         await server.record(
             context,
             "authorize",
-            "denied",
+            outcome_of(error),
             actor=session.identity.user if session is not None else "",
             client_id=client.client_id,
             tenant=session.tenant if session is not None else DEFAULT_TENANT,
@@ -41,6 +40,15 @@ async def authorize(query: Parameters, browser: Browser, server: AuthorizationSe
         )
         state = query.values.get("state")
         return Redirect(error_response(redirect_uri, error, state=state, issuer=server.settings.issuer))
+
+
+async def _prove_redirect(
+    query: Parameters, browser: Browser, server: AuthorizationServer, context: Context
+) -> tuple[Parameters, Client, str]:
+    """What is asked, by whom, and where the answer may go. Until that is known, a refusal is a page."""
+    query = await take_up(query, browser, server)
+    client = await server.clients.for_authorize(query.get("client_id"), context.address)
+    return query, client, check_redirect_uri(query, client)
 
 
 async def _answer(checked: CheckedRequest, browser: Browser, server: AuthorizationServer, context: Context) -> Redirect:

@@ -8,10 +8,11 @@ import hmac
 
 from vestibule.authorization_server.approve import give, refusal
 from vestibule.authorization_server.consent import VERIFIER_PURPOSE
+from vestibule.authorization_server.refusals import outcome_of, tell_refusal
 from vestibule.authorization_server.replies import Browser, Context, Redirect
 from vestibule.authorization_server.server import AuthorizationServer
 from vestibule.errors import OAuthError, PageError
-from vestibule.model import DEFAULT_TENANT, AuthorizationRequest, Identity, Purpose, SignedIn, SignIn, digest
+from vestibule.model import DEFAULT_TENANT, AuthorizationRequest, Identity, Outcome, Purpose, SignedIn, SignIn, digest
 from vestibule.ports import SignInRequest
 from vestibule.protocol.parameters import Parameters
 
@@ -22,20 +23,30 @@ async def callback(
     provider_name: str, query: Parameters, browser: Browser, server: AuthorizationServer, context: Context
 ) -> Redirect:
     query.check_single()
-    request, sign_in = await _redeem_state(query, server)
-    _check_provider(provider_name, sign_in, server)
-    _check_browser(browser, sign_in)
+    begun = _begun(provider_name, query, browser, server)
+    request, sign_in = await tell_refusal(begun, server, context, "session.open")
     who: Identity | None = None
     try:
         signed_in = await _identify(query, request, sign_in, server)
         who = signed_in.identity
         return await _welcome(signed_in, request, browser, server, context)
     except OAuthError as error:
-        await _record(request, who, server, context, reason=f"{error.error}: {error.detail}")
+        await _record(request, who, server, context, outcome_of(error), reason=f"{error.error}: {error.detail}")
         return refusal(request, error, server)
     except PageError as error:
-        await _record(request, who, server, context, reason=error.detail)
+        reason = error.detail or error.message
+        await _record(request, who, server, context, outcome_of(error), reason=reason)
         raise
+
+
+async def _begun(
+    provider_name: str, query: Parameters, browser: Browser, server: AuthorizationServer
+) -> tuple[AuthorizationRequest, SignIn]:
+    """The sign-in that this answer belongs to. Raises `PageError`."""
+    request, sign_in = await _redeem_state(query, server)
+    _check_provider(provider_name, sign_in, server)
+    _check_browser(browser, sign_in)
+    return request, sign_in
 
 
 async def _redeem_state(query: Parameters, server: AuthorizationServer) -> tuple[AuthorizationRequest, SignIn]:
@@ -115,6 +126,7 @@ async def _record(
     who: Identity | None,
     server: AuthorizationServer,
     context: Context,
+    outcome: Outcome,
     *,
     reason: str,
 ) -> None:
@@ -122,7 +134,7 @@ async def _record(
     await server.record(
         context,
         "session.open",
-        "denied",
+        outcome,
         actor=who.user if who is not None else "",
         client_id=request.client_id,
         tenant=tenant or DEFAULT_TENANT,

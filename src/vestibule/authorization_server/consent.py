@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from vestibule.authorization_server.approve import approve_for_session, refusal
+from vestibule.authorization_server.refusals import tell_refusal
 from vestibule.authorization_server.replies import Browser, Context, Cookie, CookieName, Redirect
 from vestibule.authorization_server.server import AuthorizationServer, consent_key, is_recent
 from vestibule.errors import AccessDenied, OAuthError, PageError
@@ -125,6 +126,10 @@ async def _user_code(request: AuthorizationRequest, server: AuthorizationServer)
 
 async def answer(form: Parameters, browser: Browser, server: AuthorizationServer, context: Context) -> Redirect:
     """Act on the click. Raises `PageError`; 403 when the form is not from our page in this browser."""
+    return await tell_refusal(_act(form, browser, server, context), server, context, "consent.answer")
+
+
+async def _act(form: Parameters, browser: Browser, server: AuthorizationServer, context: Context) -> Redirect:
     form.check_single()
     request = await _request_of(form.get("txn"), browser, server)
     message = _csrf_message(request.request_id, browser.consent, browser.csrf)

@@ -9,6 +9,7 @@ import hashlib
 from datetime import timedelta
 
 from vestibule.authorization_server.authenticate import Credentials, authenticate
+from vestibule.authorization_server.refusals import tell_refusal
 from vestibule.authorization_server.replies import Browser, Context, Cookie, CookieName, JsonReply, Redirect
 from vestibule.authorization_server.server import DEVICE_CODE_PREFIX, AuthorizationServer
 from vestibule.errors import PageError, TooManyRequests, UnauthorizedClient, UnknownUserCode
@@ -30,6 +31,13 @@ STARTS = Rate(60, timedelta(minutes=1))  # of one network
 
 async def begin(form: Parameters, credentials: Credentials, server: AuthorizationServer, context: Context) -> JsonReply:
     """RFC 8628 §3.1, §3.2."""
+    work = _begin(form, credentials, server, context)
+    return await tell_refusal(work, server, context, "device.start", client_id=form.get("client_id"))
+
+
+async def _begin(
+    form: Parameters, credentials: Credentials, server: AuthorizationServer, context: Context
+) -> JsonReply:
     form.check_single()
     client = await authenticate(form, credentials, server, context, endpoint="/device_authorization", at_start=True)
     if DEVICE_CODE not in client.grant_types:
@@ -48,6 +56,14 @@ async def begin(form: Parameters, credentials: Credentials, server: Authorizatio
         expires_at=now + server.settings.lifetimes.device_request,
     )
     await server.store.device_requests.add(request)
+    await server.record(
+        context,
+        "device.start",
+        "allowed",
+        client_id=client.client_id,
+        target=request.resource,
+        facts={"scope": " ".join(scopes)},
+    )
     page, shown = f"{server.settings.issuer}/device", show_user_code(request.user_code)
     return JsonReply(
         {
@@ -70,6 +86,10 @@ def form_tag(browser: Browser, server: AuthorizationServer) -> tuple[str, tuple[
 
 async def enter(form: Parameters, browser: Browser, server: AuthorizationServer, context: Context) -> Redirect:
     """Somebody has typed a code: on to the question that belongs to it. Raises `PageError`."""
+    return await tell_refusal(_enter(form, browser, server, context), server, context, "device.enter")
+
+
+async def _enter(form: Parameters, browser: Browser, server: AuthorizationServer, context: Context) -> Redirect:
     form.check_single()
     if not browser.csrf or not server.authenticator.verify(CSRF_PURPOSE, browser.csrf.encode(), form.get("csrf")):
         raise PageError(

@@ -7,6 +7,7 @@ reasons it is, is nobody's business.
 from typing import Any
 
 from vestibule.authorization_server.authenticate import Credentials, authenticate
+from vestibule.authorization_server.refusals import tell_refusal
 from vestibule.authorization_server.replies import Context, JsonReply
 from vestibule.authorization_server.server import AuthorizationServer
 from vestibule.errors import InvalidClient, Refusal, UnauthorizedClient, Unavailable
@@ -20,6 +21,14 @@ _NOT_ACTIVE = JsonReply({"active": False})
 
 
 async def introspect(
+    form: Parameters, credentials: Credentials, server: AuthorizationServer, context: Context
+) -> JsonReply:
+    """What a resource server is told of a token is not in the trail; who is refused to ask is."""
+    work = _introspect(form, credentials, server, context)
+    return await tell_refusal(work, server, context, "token.introspect", client_id=form.get("client_id"))
+
+
+async def _introspect(
     form: Parameters, credentials: Credentials, server: AuthorizationServer, context: Context
 ) -> JsonReply:
     form.check_single()

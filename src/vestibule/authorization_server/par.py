@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from vestibule.authorization_server.authenticate import Credentials, authenticate
+from vestibule.authorization_server.refusals import tell_refusal
 from vestibule.authorization_server.replies import Browser, Context, JsonReply
 from vestibule.authorization_server.server import AuthorizationServer
 from vestibule.authorization_server.token import proven_key
@@ -30,6 +31,12 @@ _PARAMETERS = frozenset(
 
 
 async def push(form: Parameters, credentials: Credentials, server: AuthorizationServer, context: Context) -> JsonReply:
+    """RFC 9126 §2."""
+    work = _push(form, credentials, server, context)
+    return await tell_refusal(work, server, context, "request.push", client_id=form.get("client_id"))
+
+
+async def _push(form: Parameters, credentials: Credentials, server: AuthorizationServer, context: Context) -> JsonReply:
     form.check_single()
     if form.has("request_uri"):
         raise InvalidRequest("A pushed request has no request_uri (RFC 9126 §2.1).")
@@ -53,6 +60,7 @@ async def push(form: Parameters, credentials: Credentials, server: Authorization
             expires_at=server.clock() + lifetime,
         )
     )
+    await server.record(context, "request.push", "allowed", client_id=client.client_id, target=redirect_uri)
     body = {"request_uri": f"{URI_PREFIX}{reference}", "expires_in": int(lifetime.total_seconds())}
     return JsonReply(body, status=201, allowance=allowance)
 

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from vestibule.authorization_server.refusals import tell_refusal
 from vestibule.authorization_server.replies import Context, JsonReply
 from vestibule.authorization_server.server import CLIENT_ID_PREFIX, CLIENT_SECRET_PREFIX, AuthorizationServer
 from vestibule.errors import AccessDenied, TooManyRequests
@@ -15,6 +16,10 @@ ROOM = timedelta(hours=1)  # that a client has for its first sign-in, however fu
 
 async def register(content_type: str, body: bytes, server: AuthorizationServer, context: Context) -> JsonReply:
     """The new client, with its secret if it has one: shown once, kept as a digest."""
+    return await tell_refusal(_register(content_type, body, server, context), server, context, "client.register")
+
+
+async def _register(content_type: str, body: bytes, server: AuthorizationServer, context: Context) -> JsonReply:
     if not server.settings.registration:
         raise AccessDenied("This server does not register clients.", action="Ask its operator for a client_id.")
     limits = server.settings.registration_limits

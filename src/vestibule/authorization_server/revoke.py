@@ -6,6 +6,7 @@ token of ours: 200 and nothing revoked, as for a token that is already dead.
 
 from vestibule.authorization_server.authenticate import Credentials, authenticate
 from vestibule.authorization_server.endings import revoke_grant
+from vestibule.authorization_server.refusals import tell_refusal
 from vestibule.authorization_server.replies import Context, JsonReply
 from vestibule.authorization_server.server import CLOCK_MARGIN, REFRESH_PREFIX, AuthorizationServer
 from vestibule.errors import Refusal
@@ -15,6 +16,14 @@ from vestibule.protocol.token_request import require
 
 
 async def revoke(
+    form: Parameters, credentials: Credentials, server: AuthorizationServer, context: Context
+) -> JsonReply:
+    """RFC 7009. What was revoked is told where it is revoked."""
+    work = _revoke(form, credentials, server, context)
+    return await tell_refusal(work, server, context, "token.revoke", client_id=form.get("client_id"))
+
+
+async def _revoke(
     form: Parameters, credentials: Credentials, server: AuthorizationServer, context: Context
 ) -> JsonReply:
     form.check_single()

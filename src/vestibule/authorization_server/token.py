@@ -16,6 +16,7 @@ from vestibule.authorization_server.grants.jwt_bearer import (
 )
 from vestibule.authorization_server.grants.refresh_token import redeem_refresh_token
 from vestibule.authorization_server.grants.token_exchange import exchange_token
+from vestibule.authorization_server.refusals import REFUSALS_RECORDED, outcome_of
 from vestibule.authorization_server.replies import Context, JsonReply
 from vestibule.authorization_server.server import CODE_PREFIX, REFRESH_PREFIX, AuthorizationServer
 from vestibule.authorization_server.token_limits import Admission, count_refusal
@@ -28,7 +29,7 @@ from vestibule.errors import (
     UnsupportedGrantType,
     UseDpopNonce,
 )
-from vestibule.model import DEFAULT_TENANT, AuthorizationCode, Rate, RefreshToken, TenantId, digest
+from vestibule.model import DEFAULT_TENANT, AuthorizationCode, RefreshToken, TenantId, digest
 from vestibule.protocol.caller import network_of
 from vestibule.protocol.parameters import Parameters
 from vestibule.protocol.registration import CLIENT_CREDENTIALS, DEVICE_CODE, JWT_BEARER, TOKEN_EXCHANGE
@@ -45,7 +46,6 @@ GRANTS: Mapping[str, GrantHandler] = {
     JWT_BEARER: redeem_assertion,
 }
 
-REFUSALS_RECORDED = Rate(60, timedelta(minutes=1))  # of one network; the trail must not be a way to fill the disk
 _NOTHING_HAPPENED = (AuthorizationPending, SlowDown, UseDpopNonce)  # a step of the protocol, not a refusal
 
 
@@ -77,8 +77,9 @@ async def token(form: Parameters, credentials: Credentials, server: Authorizatio
         if await server.throttle.allows("refusals in the trail", network_of(context.address), REFUSALS_RECORDED):
             reason = f"{error.error}: {error.detail}".strip(": ")
             tenant, actor = await _whose(form, server)
+            outcome = outcome_of(error)
             await server.record(
-                context, "token.issue", "denied", actor=actor, client_id=client_id, tenant=tenant, reason=reason
+                context, "token.issue", outcome, actor=actor, client_id=client_id, tenant=tenant, reason=reason
             )
         limits = server.settings.token_limits
         await count_refusal(error, form, client_id, context.address, limits, server.throttle)  # 429

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from vestibule.cli import access, apikey, check, config_schema, demo, key, policy, serve, server, tenant
+from vestibule.cli import access, apikey, audit, check, config_schema, demo, key, policy, serve, server, tenant
 
 app = typer.Typer(
     name="vestibule",
@@ -51,4 +51,5 @@ app.add_typer(access.grants, name="grant")
 app.add_typer(access.users, name="user")
 app.add_typer(apikey.app, name="apikey")
 app.add_typer(tenant.app, name="tenant")
+app.add_typer(audit.app, name="audit")
 app.command("version")(print_version)

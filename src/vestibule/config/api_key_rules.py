@@ -16,9 +16,7 @@ def static_keys_are_strong(configuration: Configuration) -> Iterator[Fault]:
 
 def static_keys_name_what_there_is(configuration: Configuration) -> Iterator[Fault]:
     names = [static.name for static in configuration.api_keys.static]
-    scopes = {
-        upstream.name: {*upstream.scopes.default, *upstream.scopes.optional} for upstream in configuration.upstreams
-    }
+    scopes = {upstream.name: set(upstream.scopes.offered) for upstream in configuration.upstreams}
     for index, static in enumerate(configuration.api_keys.static):
         where = f"api_keys.static[{index}]"
         first = names.index(static.name)

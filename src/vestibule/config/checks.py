@@ -17,6 +17,7 @@ from vestibule.config.api_key_rules import (
     static_keys_are_strong,
     static_keys_name_what_there_is,
 )
+from vestibule.config.audit_rules import audit_file_can_be_made, collector_answers_in_time
 from vestibule.config.bounds import (
     durations_are_within_bounds,
     refresh_tokens_outlive_access_tokens,
@@ -335,4 +336,6 @@ RULES: tuple[Rule, ...] = (
     parts_are_known_where_they_count,
     grants_are_not_locked_out,
     upstreams_with_limits_exist,
+    audit_file_can_be_made,
+    collector_answers_in_time,
 )

@@ -33,6 +33,8 @@ CONNECT_TIMEOUT = timedelta(seconds=3)
 FIRST_BYTE_TIMEOUT = timedelta(seconds=120)
 IDLE_STREAM_TIMEOUT = timedelta(minutes=15)
 GRACEFUL_TIMEOUT = timedelta(seconds=10)
+OTLP_TIMEOUT = timedelta(seconds=10)
+OTLP_BOUNDS = (timedelta(seconds=1), timedelta(minutes=1))
 TIMEOUT_BOUNDS = (timedelta(milliseconds=100), timedelta(hours=24))
 
 MAX_BODY = 10 * 1024 * 1024

@@ -19,6 +19,7 @@ from vestibule.config.addresses import (
 )
 from vestibule.config.admin import AdminConfig
 from vestibule.config.api_keys import ApiKeysConfig
+from vestibule.config.audit import AuditConfig
 from vestibule.config.authorization import (
     AssertionIssuerConfig,
     AuthorizationConfig,
@@ -263,6 +264,9 @@ class Configuration(Model):
         OutboundConfig(), description="What we connect to on behalf of others.", examples=[{"ca_file": "/etc/ca.pem"}]
     )
     logging: LoggingConfig = Field(LoggingConfig(), description="The log.", examples=[{"level": "info"}])
+    audit: AuditConfig = Field(
+        AuditConfig(), description="The audit trail.", examples=[{"file": "/var/log/vestibule/audit.jsonl"}]
+    )
 
     @property
     def host(self) -> str:

@@ -86,6 +86,9 @@ def _secrets(configuration: Configuration) -> Iterator[tuple[str, Secret]]:
     for index, upstream in enumerate(configuration.upstreams):
         if isinstance(upstream.credential, StaticCredentialConfig):
             yield f"upstreams[{index}].credential.value", upstream.credential.value
+    if configuration.audit.otlp is not None:
+        for name, value in configuration.audit.otlp.headers.items():
+            yield f"audit.otlp.headers.{name}", value
 
 
 def key_file_is_private(configuration: Configuration) -> Iterator[Fault]:

@@ -1,5 +1,6 @@
 """What a request's head must be before a byte of its body is read. One rule, one function; each raises a Refusal."""
 
+import re
 from collections.abc import Sequence
 
 from vestibule.errors import BadRequest, BodyTooLarge, HostDenied, MethodNotAllowed, OriginDenied
@@ -8,6 +9,7 @@ from vestibule.gateway.headers import Header
 METHODS = frozenset({b"POST", b"GET", b"DELETE"})
 ALLOW = b"POST, GET, DELETE"
 
+_CREDENTIAL = re.compile(rb"token|api[-_.]?key|v(?:sk|at|rt|ac)_", re.IGNORECASE)
 _SINGLE = frozenset(
     b"authorization x-api-key x-token-provider origin host content-length content-type content-encoding mcp-session-id "
     b"mcp-protocol-version mcp-method mcp-name last-event-id".split()
@@ -60,8 +62,9 @@ def check_length(length: int | None, max_body: int) -> None:
 
 
 def check_query(query: bytes) -> None:
-    if query and b"token" in query.lower():
+    """Where nobody has to show anything, what somebody shows in the URL would reach the upstream, and its log."""
+    if query and _CREDENTIAL.search(query):
         raise BadRequest(
-            "A token does not belong in a URL: it ends in logs and histories.",
-            action="Send it in the Authorization header.",
+            "A token or an API key does not belong in a URL: it ends in logs and histories.",
+            action="Send it in the Authorization header, or a key in X-API-Key.",
         )

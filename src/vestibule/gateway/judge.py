@@ -7,7 +7,7 @@ the body is only glanced at, to tell the trail which tool it was; nothing is ref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from vestibule.errors import BodyTooLarge, MissingAuthorization, Refusal
 from vestibule.model import AuditEvent, Operation, Outcome, Reading, Resource
@@ -34,8 +34,8 @@ class Judge:
     clock: Callable[[], float]
     trail: CallTrail | None = None
     told: Told = "all"
-    facts: Callable[[Operation], Mapping[str, str]] | None = None
-    """What the trail says of a tool's arguments; None: nothing, and they need not be read for it."""
+    facts: Callable[[str, Mapping[str, Any]], Mapping[str, str]] | None = None
+    """What the trail says of a tool and its arguments; None: nothing, and they need not be read for it."""
     _refused: "_Counts" = field(default_factory=lambda: _Counts())
 
     def reading(self, resource: Resource) -> Reading:
@@ -100,7 +100,7 @@ class Judge:
         self, exchange: "Exchange", operation: Operation, outcome: Outcome, refusal: Refusal | None = None
     ) -> AuditEvent:
         principal = exchange.principal
-        facts = dict(self.facts(operation)) if self.facts is not None else {}
+        facts = self.facts(operation.tool, operation.arguments) if self.facts and operation.arguments else {}
         return AuditEvent(
             at=datetime.fromtimestamp(self.clock(), UTC),
             action="mcp.call",

@@ -15,7 +15,15 @@ import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from vestibule.errors import Allowance, BadRequest, MissingAuthorization, RateLimited, Refusal, Unavailable
+from vestibule.errors import (
+    Allowance,
+    BadRequest,
+    MissingAuthorization,
+    RateLimited,
+    Refusal,
+    TokenExpired,
+    Unavailable,
+)
 from vestibule.gateway.checks import (
     ALLOW,
     check_host,
@@ -311,9 +319,9 @@ class Lane(HttpToolsProtocol):
             self._admitted(exchange, principal, session)
 
     def _of_stranger(self, exchange: Exchange, refusal: Refusal) -> Refusal:
-        """Whoever guesses tokens is slowed down by their address, as far as there are limits."""
+        """Whoever guesses tokens is slowed down by their address; whose token has ended must learn just that."""
         limits = exchange.route.call_limits
-        if limits is None or refusal.status != 401 or isinstance(refusal, MissingAuthorization):
+        if limits is None or refusal.status != 401 or isinstance(refusal, MissingAuthorization | TokenExpired):
             return refusal
         exchange.allowance = limits.take(None, self.address(), exchange.route.name)
         if exchange.allowance is None or not exchange.allowance.retry_after:

@@ -31,5 +31,40 @@ class AuditLink:
     """An event in its place: each tenant has a chain of its own, and each link names the one before by its hash."""
 
     event: AuditEvent
-    sequence: int  # from 1, without gaps
+    sequence: int  # from 1, without gaps; 0: from before the chains
     hash: str  # SHA-256 over the hash before and the event, in hex
+    row: int = 0  # the store's own number: it grows along every chain
+
+    @property
+    def place(self) -> "AuditPlace":
+        return self.sequence, self.row
+
+
+AuditPlace: TypeAlias = tuple[int, int]
+"""Where a link stands in its chain: sequence and row."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditHead:
+    """Where a tenant's chain ends. Only whoever has the key ring can make its tag."""
+
+    tenant: str
+    sequence: int
+    hash: str
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which events; what is empty restricts nothing. `since` counts, `until` does not."""
+
+    tenant: str = ""
+    actor: str = ""
+    client_id: str = ""
+    action: str = ""
+    tool: str = ""
+    outcome: str = ""
+    request_id: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str = ""  # somewhere in target, reason, facts, actor, client or tool; case does not matter

@@ -28,7 +28,9 @@ from vestibule.ports.providers import IdentityProvider, SignInRequest
 from vestibule.ports.seams import Clock, Entropy, Resolver
 from vestibule.ports.stores import (
     ApiKeyStore,
+    AuditHistory,
     AuditLog,
+    AuditStore,
     AuthorizationRequestStore,
     BlockStore,
     ClientStore,
@@ -51,7 +53,9 @@ from vestibule.ports.stores import (
 __all__ = [
     "Allowance",
     "ApiKeyStore",
+    "AuditHistory",
     "AuditLog",
+    "AuditStore",
     "Authenticator",
     "AuthorizationRequestStore",
     "BlockStore",

@@ -7,6 +7,10 @@ from typing import Protocol
 from vestibule.model import (
     ApiKey,
     AuditEvent,
+    AuditFilter,
+    AuditHead,
+    AuditLink,
+    AuditPlace,
     AuthorizationCode,
     AuthorizationRequest,
     Block,
@@ -303,11 +307,44 @@ class AuditLog(Protocol):
     async def record(self, event: AuditEvent) -> None:
         """Durable when it returns."""
 
-    async def record_all(self, events: Sequence[AuditEvent]) -> None:
-        """In this order, all or none. Durable when it returns."""
+    async def record_all(self, events: Sequence[AuditEvent]) -> Sequence[AuditLink]:
+        """In this order, all or none, each at the end of its tenant's chain. Durable when it returns.
+
+        Raises `StoreUnavailable` for a chain whose head is not ours: nothing is built on what somebody else wrote.
+        """
 
     async def tail(self, *, limit: int = 100) -> Sequence[AuditEvent]:
         """The newest events, newest first."""
+
+
+class AuditHistory(Protocol):
+    """The trail, looked at. Nothing here loads more than `limit` rows."""
+
+    async def search(self, wanted: AuditFilter, *, limit: int = 100, before: int | None = None) -> Sequence[AuditLink]:
+        """The newest that fit, newest first; with `before`, only rows below that number."""
+
+    async def tenants(self) -> Sequence[str]:
+        """Every tenant that has an event or a head."""
+
+    async def head(self, tenant: str) -> AuditHead | None: ...
+
+    async def links(
+        self, tenant: str, *, after: AuditPlace = (0, 0), up_to: int | None = None, limit: int = 1000
+    ) -> Sequence[AuditLink]:
+        """A tenant's chain in its order, from behind this place up to this sequence."""
+
+    async def span(self, tenant: str, *, since: datetime | None, until: datetime | None) -> tuple[int, int]:
+        """The sequences of the first event since then and of the last before `until`. (1, 0): none."""
+
+    async def retag(self, *, accept: bool = False) -> Sequence[str]:
+        """Tag every head that is ours with the key in use. The tenants whose head is not ours.
+
+        With `accept` those are tagged as well, each at the last link that there is: somebody has looked at it.
+        """
+
+
+class AuditStore(AuditLog, AuditHistory, Protocol):
+    """The trail as a store keeps it."""
 
 
 class Housekeeping(Protocol):
@@ -353,7 +390,7 @@ class Store(Protocol):
     @property
     def revocations(self) -> RevocationFeed: ...
     @property
-    def audit(self) -> AuditLog: ...
+    def audit(self) -> AuditStore: ...
     @property
     def housekeeping(self) -> Housekeeping: ...
 

@@ -13,9 +13,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from vestibule.errors import InvalidToken, PolicyDenied, StoreUnavailable
-from vestibule.model import ApiKey, Principal, Resource, TenantState, digest
-from vestibule.ports import ApiKeyStore, TenantStore
+from vestibule.errors import InvalidToken, PolicyDenied, StoreUnavailable, TenantDenied
+from vestibule.model import ApiKey, Principal, Resource, digest
+from vestibule.ports import ApiKeyStore, TenantGate
 from vestibule.protocol.api_key import looks_like_api_key, read_api_key
 from vestibule.resource_server.revocations import RevocationWatch
 
@@ -30,7 +30,7 @@ class ApiKeys:
     def __init__(
         self,
         store: ApiKeyStore,
-        tenants: TenantStore,
+        tenants: TenantGate,
         revocations: RevocationWatch,
         *,
         issuer: str,
@@ -88,9 +88,10 @@ class ApiKeys:
             raise _refused(f"{key.key_id} was revoked at {key.revoked_at}")
         if key.expires_at is not None and now >= key.expires_at.timestamp():
             raise _refused(f"{key.key_id} expired at {key.expires_at}")
-        tenant = await self._tenants.get(key.tenant)
-        if tenant is not None and tenant.state is not TenantState.ACTIVE:
-            raise _refused(f"the tenant of {key.key_id} is {tenant.state}")
+        try:
+            await self._tenants.check_open(key.tenant)
+        except TenantDenied as error:
+            raise _refused(f"the tenant of {key.key_id} is unknown, suspended or deleted: {key.tenant}") from error
 
     def _principal(self, key: ApiKey, resource: Resource, now: float) -> Principal:
         end = datetime.fromtimestamp(now, UTC) + ASKED_AGAIN

@@ -29,7 +29,7 @@ from vestibule.errors import (
     UseDpopNonce,
 )
 from vestibule.model import AccessToken, Presented, Principal, Resource
-from vestibule.ports import BlockStore, ProofChecker, Sealer, SigningKeys, TokenVerifier
+from vestibule.ports import BlockStore, ProofChecker, Sealer, SigningKeys, TenantGate, TokenVerifier
 from vestibule.protocol.access_token import PREFIX, is_signed
 from vestibule.protocol.bearer import parse_authorization
 from vestibule.resource_server.api_keys import ApiKeys
@@ -75,6 +75,7 @@ class ResourceServer:
         api_keys: ApiKeys | None = None,
         foreign: ForeignVerifier | None = None,
         blocks: BlockStore | None = None,
+        tenants: TenantGate | None = None,
         mode: Mode = "auto",
         cache_size: int = SIZE,
     ) -> None:
@@ -88,6 +89,7 @@ class ResourceServer:
         if self._blocked is not None:
             blocked = self._blocked
             revocations.add_listener(lambda _: blocked.forget())
+        self._tenants = tenants
         self._takes_own = mode != "cloud"
         self._verified = VerifiedTokens(cache_size)
         self._flights: dict[bytes, asyncio.Task[Principal]] = {}
@@ -222,9 +224,11 @@ class ResourceServer:
         return principal
 
     async def _check_welcome(self, principal: Principal) -> None:
-        """Somebody who was blocked here does not come in with the token of somebody else either."""
+        """Who was blocked here, or whose tenant was suspended, does not come in with another issuer's token either."""
         if principal.shown == "foreign-token" and self._blocked is not None:
             await self._blocked.check(principal)
+        if principal.shown == "foreign-token" and self._tenants is not None:
+            await self._tenants.check_open(principal.tenant)
         self._check_not_revoked(principal)
 
     def _good_for(self, shown: _Shown, principal: Principal) -> float:

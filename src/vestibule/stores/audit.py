@@ -1,51 +1,180 @@
-"""The trail: appended, never changed. The database itself refuses anything else (a trigger)."""
+"""The trail: appended, never changed. The database itself refuses anything else (a trigger).
 
-from collections.abc import Sequence
+Events are appended in one transaction with their tenants' heads locked, so that several replicas and the command line
+write one chain. A link is read as it stands: what somebody wrote there that no event can hold is an event of the action
+`unreadable`, which no hash fits.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import BigInteger, ColumnElement, Row, Select, Text, and_, func, insert, or_, select, type_coerce
 
-from vestibule.model import AuditEvent
+from vestibule.model import AuditEvent, AuditFilter, AuditHead, AuditLink, AuditPlace
+from vestibule.ports import Authenticator
+from vestibule.protocol.audit_chain import chain
+from vestibule.stores._asyncio import AsyncConnection
+from vestibule.stores.audit_heads import head_of, lock_head, move_head, retag, tenants_with_events
+from vestibule.stores.columns import unescape
 from vestibule.stores.engine import Database
-from vestibule.stores.tables import audit_events
+from vestibule.stores.tables import audit_events, audit_heads
+
+MAX_HEADS = 10_000  # that are remembered
+SEARCH_TIMEOUT = 60.0  # seconds: somebody who searches for text looks at every row
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NUMBERS = frozenset({"id", "at", "sequence"})
+_WORDS = tuple(field.name for field in fields(AuditEvent) if field.name not in ("at", "facts"))
+_SEARCHED = ("target", "reason", "facts", "actor", "client_id", "tool")
+_AS_IT_STANDS: list[ColumnElement[Any]] = [
+    type_coerce(column, BigInteger() if column.name in _NUMBERS else Text()).label(column.name)
+    for column in audit_events.columns
+]
 
 
-class SqlAuditLog:
-    """Implements `ports.AuditLog`."""
+class SqlAuditStore:
+    """Implements `ports.AuditStore`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, authenticator: Authenticator) -> None:
         self._database = database
+        self._authenticator = authenticator
+        self._heads: dict[str, AuditHead] = {}  # where this process has left them
 
     async def record(self, event: AuditEvent) -> None:
         await self.record_all([event])
 
-    async def record_all(self, events: Sequence[AuditEvent]) -> None:
+    async def record_all(self, events: Sequence[AuditEvent]) -> Sequence[AuditLink]:
+        of_tenants: dict[str, list[AuditEvent]] = {}
+        for event in events:
+            of_tenants.setdefault(event.tenant, []).append(event)
+        links: dict[str, list[AuditLink]] = {}
+        heads: dict[str, AuditHead] = {}
         async with self._database.write() as connection:
-            await connection.execute(insert(audit_events), [_row(event) for event in events])
+            for tenant in sorted(of_tenants):  # in one order, so that two writers never wait for one another
+                links[tenant], heads[tenant] = await self._extend(connection, tenant, of_tenants[tenant])
+            following = {tenant: iter(of_tenant) for tenant, of_tenant in links.items()}
+            in_order = [next(following[event.tenant]) for event in events]
+            if in_order:
+                await connection.execute(insert(audit_events), [_row(link) for link in in_order])
+        self._remember(heads)
+        return in_order
+
+    async def _extend(
+        self, connection: AsyncConnection, tenant: str, events: Sequence[AuditEvent]
+    ) -> tuple[list[AuditLink], AuditHead]:
+        """The events as links, and the head, which stands behind them now and is ours until the transaction ends.
+
+        A head that this process has left is usually where it left it: then there is nothing to look at first.
+        """
+        known = self._heads.get(tenant)
+        if known is not None:
+            links = chain(events, known)
+            moved = await move_head(connection, known, links[-1], self._authenticator)
+            if moved is not None:
+                return links, moved
+        found = await lock_head(connection, self._database, tenant, self._authenticator)
+        links = chain(events, found)
+        moved = await move_head(connection, found, links[-1], self._authenticator)
+        if moved is None:
+            raise AssertionError("a head that is locked has moved")
+        return links, moved
+
+    def _remember(self, heads: Mapping[str, AuditHead]) -> None:
+        if len(self._heads) > MAX_HEADS:
+            self._heads.clear()
+        self._heads.update(heads)
 
     async def tail(self, *, limit: int = 100) -> Sequence[AuditEvent]:
-        query = select(audit_events).order_by(audit_events.c.id.desc()).limit(limit)
+        query = select(*_AS_IT_STANDS).order_by(audit_events.c.id.desc()).limit(limit)
         async with self._database.read() as connection:
-            return [_event(row) for row in await connection.execute(query)]
+            return [_link(row).event for row in await connection.execute(query)]
+
+    async def search(self, wanted: AuditFilter, *, limit: int = 100, before: int | None = None) -> Sequence[AuditLink]:
+        query = select(*_AS_IT_STANDS).where(*_conditions(wanted)).order_by(audit_events.c.id.desc()).limit(limit)
+        query = query if before is None else query.where(audit_events.c.id < before)
+        async with self._database.read(limit=SEARCH_TIMEOUT) as connection:
+            return [_link(row) for row in await connection.execute(query)]
+
+    async def tenants(self) -> Sequence[str]:
+        async with self._database.read() as connection:
+            heads = (await connection.execute(select(audit_heads.c.tenant))).scalars()
+            return sorted({*heads, *await tenants_with_events(connection)})
+
+    async def head(self, tenant: str) -> AuditHead | None:
+        async with self._database.read() as connection:
+            return await head_of(connection, tenant)
+
+    async def links(
+        self, tenant: str, *, after: AuditPlace = (0, 0), up_to: int | None = None, limit: int = 1000
+    ) -> Sequence[AuditLink]:
+        async with self._database.read() as connection:
+            rows = await connection.execute(_links(tenant, after, up_to).limit(limit))
+            return [_link(row) for row in rows]
+
+    async def span(self, tenant: str, *, since: datetime | None, until: datetime | None) -> tuple[int, int]:
+        of_tenant = and_(audit_events.c.tenant == tenant, audit_events.c.sequence > 0)
+        first = select(func.min(audit_events.c.sequence)).where(of_tenant)
+        last = select(func.max(audit_events.c.sequence)).where(of_tenant)
+        first = first if since is None else first.where(audit_events.c.at >= since)
+        last = last if until is None else last.where(audit_events.c.at < until)
+        async with self._database.read(limit=SEARCH_TIMEOUT) as connection:
+            begin = (await connection.execute(first)).scalar_one()
+            end = (await connection.execute(last)).scalar_one()
+        return (1, 0) if begin is None or end is None else (begin, end)
+
+    async def retag(self, *, accept: bool = False) -> Sequence[str]:
+        async with self._database.write(limit=SEARCH_TIMEOUT) as connection:
+            return await retag(connection, self._database, self._authenticator, accept=accept)
 
 
-def _row(event: AuditEvent) -> dict[str, Any]:
-    return {field.name: getattr(event, field.name) for field in fields(event)}
+def _links(tenant: str, after: AuditPlace, up_to: int | None) -> Select[*tuple[Any, ...]]:
+    sequence, row = after
+    place = audit_events.c.sequence
+    # Spelled out rather than as a comparison of rows, which keeps SQLite from using the index for both halves.
+    behind = and_(place >= sequence, or_(place > sequence, audit_events.c.id > row))
+    query = select(*_AS_IT_STANDS).where(audit_events.c.tenant == tenant, behind)
+    query = query if up_to is None else query.where(place <= up_to)
+    return query.order_by(place, audit_events.c.id)
 
 
-def _event(row: Row[Any]) -> AuditEvent:
-    return AuditEvent(
-        at=row.at,
-        action=row.action,
-        outcome=row.outcome,
-        request_id=row.request_id,
-        actor=row.actor,
-        client_id=row.client_id,
-        tenant=row.tenant,
-        target=row.target,
-        reason=row.reason,
-        address=row.address,
-        facts=row.facts,
-        tool=row.tool,
-    )
+def _conditions(wanted: AuditFilter) -> list[ColumnElement[bool]]:
+    columns = audit_events.c
+    exactly = ("tenant", "actor", "client_id", "action", "tool", "outcome", "request_id")
+    found = [columns[name] == value for name in exactly if (value := getattr(wanted, name))]
+    if wanted.since is not None:
+        found.append(columns.at >= wanted.since)
+    if wanted.until is not None:
+        found.append(columns.at < wanted.until)
+    if wanted.text:
+        searched = [func.lower(type_coerce(columns[name], Text())) for name in _SEARCHED]
+        found.append(or_(*(column.contains(wanted.text.lower(), autoescape=True) for column in searched)))
+    return found
+
+
+def _row(link: AuditLink) -> dict[str, Any]:
+    of_event = {field.name: getattr(link.event, field.name) for field in fields(link.event)}
+    return {**of_event, "sequence": link.sequence, "hash": link.hash}
+
+
+def _link(row: Row[*tuple[Any, ...]]) -> AuditLink:
+    try:
+        words: dict[str, Any] = {name: unescape(getattr(row, name)) for name in _WORDS}
+        event = AuditEvent(
+            at=_EPOCH + row.at * timedelta(microseconds=1),
+            facts=_facts(row.facts),
+            **words,
+        )
+        return AuditLink(event, int(row.sequence), unescape(row.hash), int(row.id))
+    except (TypeError, ValueError, OverflowError):
+        event = AuditEvent(_EPOCH, "unreadable", "failed", request_id="")
+        return AuditLink(event, row.sequence if isinstance(row.sequence, int) else -1, "", int(row.id))
+
+
+def _facts(text: str) -> Mapping[str, str]:
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        raise ValueError("facts are a mapping")
+    return found

@@ -15,6 +15,7 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 
 from vestibule.errors import StartError, StoreUnavailable
+from vestibule.ports import Authenticator
 from vestibule.stores.address import describe, is_temporary, read_address
 from vestibule.stores.engine import BUSY_TIMEOUT, Database
 from vestibule.stores.migrations import VERSION_TABLE
@@ -30,11 +31,14 @@ OLDEST_SQLITE = (3, 35)  # RETURNING
 _MIGRATION_LOCK = 0x76657374  # any number, the same in every version of the program
 
 
-async def open_store(address: str, *, migrate: bool = True, apart: bool = False) -> SqlStore:
+async def open_store(
+    address: str, *, migrate: bool = True, apart: bool = False, authenticator: Authenticator | None = None
+) -> SqlStore:
     """The store at this address, at this program's revision. Raises `StartError`.
 
     `address`: as in `vestibule.stores.address`. Without `migrate`, an older store is refused too. `apart`: what has to
     be migrated is migrated in a process of its own, which keeps this one small and takes a second or two longer.
+    `authenticator` tags the heads of the audit trail; without one they have no tag, and cannot be continued with one.
     """
     url = read_address(address)
     folder = None
@@ -53,7 +57,7 @@ async def open_store(address: str, *, migrate: bool = True, apart: bool = False)
         if isinstance(error, StoreUnavailable):
             raise _cannot_open(describe(url), error) from None
         raise
-    return SqlStore(database, folder)
+    return SqlStore(database, folder, authenticator)
 
 
 def _check_sqlite() -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from sqlalchemy import text
 
+from vestibule.ports import Authenticator
 from vestibule.stores.api_keys import SqlApiKeyStore
-from vestibule.stores.audit import SqlAuditLog
+from vestibule.stores.audit import SqlAuditStore
+from vestibule.stores.audit_heads import NoKeys
 from vestibule.stores.blocks import SqlBlockStore
 from vestibule.stores.clients import SqlClientStore
 from vestibule.stores.codes import SqlCodeStore
@@ -33,8 +35,10 @@ _PING_TIMEOUT = 2.0  # seconds: who asks wants to know now
 class SqlStore:
     """Implements `ports.Store`. `open_store` makes it."""
 
-    def __init__(self, database: Database, temporary_folder: Path | None = None) -> None:
-        """`temporary_folder`: goes when the store is closed."""
+    def __init__(
+        self, database: Database, temporary_folder: Path | None = None, authenticator: Authenticator | None = None
+    ) -> None:
+        """`temporary_folder`: goes when the store is closed. `authenticator` tags the heads of the trail."""
         self._database = database
         self._temporary_folder = temporary_folder
         self.clients = SqlClientStore(database)
@@ -52,7 +56,7 @@ class SqlStore:
         self.api_keys = SqlApiKeyStore(database)
         self.tenants = SqlTenantStore(database)
         self.revocations = SqlRevocationFeed(database)
-        self.audit = SqlAuditLog(database)
+        self.audit = SqlAuditStore(database, authenticator or NoKeys())
         self.housekeeping = SqlHousekeeping(database)
 
     @property

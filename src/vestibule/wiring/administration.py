@@ -40,6 +40,7 @@ def make_office(server: AuthorizationServer, resources: Sequence[Resource]) -> A
     return ApiKeyOffice(
         server.store,
         server.audit,
+        tenants=server.tenant_gate,
         upstreams=upstreams_of(resources),
         permissions=server.settings.permissions,
         announce=server.announce,

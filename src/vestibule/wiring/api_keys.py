@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from vestibule.config import Configuration
 from vestibule.config.api_keys import StaticKeyConfig
 from vestibule.model import ApiKey, Resource, Upstream
-from vestibule.ports import Clock, Store
+from vestibule.ports import Clock, Store, TenantGate
 from vestibule.resource_server import ApiKeys, RevocationWatch
 from vestibule.telemetry import event_logger
 
@@ -16,14 +16,19 @@ def upstreams_of(resources: Sequence[Resource]) -> tuple[Upstream, ...]:
 
 
 def make_api_keys(
-    configuration: Configuration, store: Store, watch: RevocationWatch, resources: Sequence[Resource], clock: Clock
+    configuration: Configuration,
+    store: Store,
+    tenants: TenantGate,
+    watch: RevocationWatch,
+    resources: Sequence[Resource],
+    clock: Clock,
 ) -> ApiKeys | None:
     if not configuration.api_keys.enabled:
         return None
     upstreams = upstreams_of(resources)
     return ApiKeys(
         store.api_keys,
-        store.tenants,
+        tenants,
         watch,
         issuer=configuration.issuer,
         static=[_static_key(one, upstreams, clock) for one in configuration.api_keys.static],

@@ -26,7 +26,7 @@ from vestibule.authorization_server.server import AuthorizationServer
 from vestibule.config import Configuration
 from vestibule.credentials import KeptProviderTokens, StaticCredentials
 from vestibule.errors import StartError, StoreUnavailable
-from vestibule.gateway import Gateway, GatewayLimits, Judge
+from vestibule.gateway import Gateway, GatewayLimits
 from vestibule.keys import KeyRing
 from vestibule.model import Resource
 from vestibule.outbound import AddressGuard, GuardedFetcher, OutboundClient, resolve
@@ -43,11 +43,12 @@ from vestibule.web.pages import Pages
 from vestibule.web.pages.render import form_origin
 from vestibule.wiring.administration import make_administration, make_office
 from vestibule.wiring.api_keys import make_api_keys
+from vestibule.wiring.audit import make_trail
 from vestibule.wiring.foreign import make_foreign_tokens, servers_of
 from vestibule.wiring.issuers import make_assertion_directory
+from vestibule.wiring.judge import make_judge
 from vestibule.wiring.keyholder import Keyholder, make_key_ring
 from vestibule.wiring.limits import Limits, open_limits
-from vestibule.wiring.policy import make_permission
 from vestibule.wiring.providers import make_providers, metadata_hosts, sign_in_origins
 from vestibule.wiring.settings import (
     hosts_of,
@@ -132,6 +133,7 @@ class House:
         api_keys: ApiKeys | None,
         office: ApiKeyOffice,
         limits: Limits,
+        trail: AuditTrail,
     ) -> None:
         self.configuration = configuration
         self.store = store
@@ -143,6 +145,7 @@ class House:
         self.limits = limits
         self.tenant_databases = make_tenant_databases(configuration, store)
         self.tenant_admin = make_tenant_admin(configuration, plane.server, self.tenant_databases)
+        self.trail = trail
         self._outbound = outbound
         self._watch = watch
         self._server: uvicorn.Server | None = None
@@ -160,7 +163,7 @@ class House:
         """Raises `StartError`."""
         ring = make_key_ring(configuration, clock, entropy)
         try:
-            store = await open_store(configuration.store, apart=migrate_apart)
+            store = await open_store(configuration.store, apart=migrate_apart, authenticator=ring)
         except StoreUnavailable as error:
             raise StartError(
                 "The store cannot be reached.", action="Check store in the configuration.", detail=error.detail
@@ -194,13 +197,15 @@ class House:
         ca_file = Path(configuration.outbound.ca_file) if configuration.outbound.ca_file else None
         outbound = OutboundClient(extra_ca_file=ca_file, plain_hosts=metadata_hosts(configuration))
         watch = RevocationWatch(store.revocations, clock)
+        trail = make_trail(configuration, store.audit)
         resources = make_resources(configuration)
         fetcher = GuardedFetcher(
             guard=AddressGuard(configuration.outbound.allow_networks), resolver=resolve, extra_ca_file=ca_file
         )
         trusted_proxies = tuple(ip_network(network) for network in configuration.trusted_proxies)
         proofs = DpopProofs(authenticator=ring, clock=clock, needs_nonce=configuration.tokens.dpop_nonce)
-        api_keys = make_api_keys(configuration, store, watch, resources, clock)
+        tenants, tenant_gate = make_tenant_map(configuration), make_tenant_gate(configuration, store.tenants)
+        api_keys = make_api_keys(configuration, store, tenant_gate, watch, resources, clock)
         doorkeeper = ResourceServer(
             issuer=configuration.issuer,
             sealer=ring,
@@ -208,7 +213,8 @@ class House:
             proofs=proofs,
             revocations=watch,
             api_keys=api_keys,
-            foreign=make_foreign_tokens(configuration, outbound, clock, log=event_logger("issuers")),
+            foreign=make_foreign_tokens(configuration, outbound, clock, tenants=tenants, log=event_logger("issuers")),
+            tenants=tenant_gate,
             blocks=store.blocks,
             mode=configuration.resource_server.mode,
         )
@@ -230,7 +236,7 @@ class House:
             providers=providers,
             sealer=ring,
             authenticator=ring,
-            audit=AuditTrail(store.audit, event_logger("audit")),
+            audit=trail,
             clock=clock,
             entropy=entropy,
             signer=ring,
@@ -240,14 +246,14 @@ class House:
             client_keys=ClientKeys(fetcher, clock, limits.throttle),
             provider_tokens=provider_tokens,
             throttle=limits.throttle,
-            tenants=make_tenant_map(configuration),
-            tenant_gate=make_tenant_gate(configuration, store.tenants),
+            tenants=tenants,
+            tenant_gate=tenant_gate,
             announce=watch.learn,
         )
         gateway = Gateway(
             resources=resources,
             doorkeeper=doorkeeper,
-            judge=Judge(make_permission(configuration, resources), lambda: clock().timestamp()),
+            judge=make_judge(configuration, resources, trail, clock),
             credentials=StaticCredentials([resource.upstream for resource in resources]),
             authenticator=ring,
             hosts=hosts_of(configuration),
@@ -286,10 +292,11 @@ class House:
             provider_tokens,
             clock=clock,
             entropy=entropy,
-            audit=server.audit,
+            audit=trail,
             on_retired=doorkeeper.forget,
+            log=event_logger("keys"),
         )
-        return cls(configuration, store, outbound, watch, gateway, plane, keyholder, api_keys, office, limits)
+        return cls(configuration, store, outbound, watch, gateway, plane, keyholder, api_keys, office, limits, trail)
 
     async def run(self, listener: socket.socket, ready: Callable[[Running], None] | None) -> None:
         """Serve until a signal."""
@@ -332,6 +339,7 @@ class House:
         await self.gateway.close()
         if self._api_keys is not None:
             await self._api_keys.settle()
+        await self.trail.close()
         await self._outbound.close()
         await self.limits.close()
         await self.tenant_databases.close()

@@ -34,6 +34,7 @@ class Keyholder:
         entropy: Entropy,
         audit: AuditLog,
         on_retired: Callable[[], None],
+        log: Callable[..., None],
     ) -> None:
         """`on_retired` is called when a key has gone: what was verified with it must be verified again."""
         self._file = Path(configuration.keys.file) if configuration.secret_key is None else None
@@ -45,6 +46,7 @@ class Keyholder:
         self._roots: list[RootKey] = []
         self._audit = audit
         self._on_retired = on_retired
+        self._log = log
         self._resealed = b""
 
     async def look(self) -> None:
@@ -61,9 +63,15 @@ class Keyholder:
             self._on_retired()
         if self._ring.sealed_prefix != self._resealed:
             await self._provider_tokens.reseal(self._ring.sealed_prefix)
+            await self._retag()
             if self._resealed:
                 await self._tell()
             self._resealed = self._ring.sealed_prefix
+
+    async def _retag(self) -> None:
+        """The trail's heads under the key in use, so that they are still ours when the old one is retired."""
+        for tenant in await self._store.audit.retag():
+            self._log("audit_head_is_not_ours", level="error", tenant=tenant, action="Run: vestibule audit verify")
 
     async def _tell(self) -> None:
         """This process has changed over: an operator who rotates wants to see that it arrived."""

@@ -91,7 +91,7 @@ async def _answer_again(token: RefreshToken, call: TokenCall, server: Authorizat
 
 
 async def _end_family(spent: RefreshToken, call: TokenCall, server: AuthorizationServer) -> NoReturn:
-    await record_theft("refresh_reuse", spent.grant_id, call, server)
+    await record_theft("refresh.reuse", spent.grant_id, call, server)
     await revoke_grant(spent.grant_id, server, call.context, reason="refresh token reused")
     raise InvalidGrant(
         "The refresh token has been used already; everything that came from this sign-in has been revoked.",
