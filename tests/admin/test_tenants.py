@@ -17,12 +17,12 @@ OPERATOR = Context("cli-1", address="", actor="operator")
 @pytest.mark.parametrize("name", ["Acme", "a_b", "../x", "", "deny", "-a", "a-", "x" * 64, "acme\n", "\u0430cme"])
 async def test_a_name_that_is_none_makes_no_tenant(door: Door, name: str) -> None:
     with pytest.raises(WrongTenantName):
-        await door.house.tenant_admin.create(name, OPERATOR)
-    assert [one.tenant for one in await door.house.tenant_admin.list_all()] == [DEFAULT_TENANT]
+        await door.house.tenants.admin.create(name, OPERATOR)
+    assert [one.tenant for one in await door.house.tenants.admin.list_all()] == [DEFAULT_TENANT]
 
 
 async def test_nothing_is_done_to_a_tenant_that_is_not_there(door: Door) -> None:
-    admin = door.house.tenant_admin
+    admin = door.house.tenants.admin
     with pytest.raises(UnknownTenant):
         await admin.suspend("nobody", OPERATOR, reason="")
     with pytest.raises(UnknownTenant):
@@ -33,7 +33,7 @@ async def test_nothing_is_done_to_a_tenant_that_is_not_there(door: Door) -> None
 
 
 async def test_the_tenant_that_everybody_is_in_is_suspended_and_never_deleted(door: Door) -> None:
-    person, admin = await door.sign_in(), door.house.tenant_admin
+    person, admin = await door.sign_in(), door.house.tenants.admin
     with pytest.raises(WrongTenantState):
         await admin.delete(DEFAULT_TENANT, OPERATOR, reason="")
     assert (await door.call(person.access_token)).status_code == 200
@@ -44,7 +44,7 @@ async def test_the_tenant_that_everybody_is_in_is_suspended_and_never_deleted(do
 
 
 async def test_each_change_is_in_its_tenants_trail_before_it_is_answered(door: Door) -> None:
-    admin = door.house.tenant_admin
+    admin = door.house.tenants.admin
     await admin.create("acme", OPERATOR, title="Acme")
     await admin.suspend("acme", OPERATOR, reason="unpaid")
     await admin.resume("acme", OPERATOR)

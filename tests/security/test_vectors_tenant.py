@@ -221,7 +221,7 @@ PLACES = """
 @vector("TEN-017")
 async def test_nothing_that_a_person_reads_names_another_tenant(vector: str, door: Door) -> None:
     bob = await come_in(door, BOB)
-    await door.house.tenant_admin.create("initech", OPERATOR, title="Initech Ltd")
+    await door.house.tenants.admin.create("initech", OPERATOR, title="Initech Ltd")
     ada = await come_in(door, ADA)
     _, _, denied = await ask_in(door, NOBODY, OPEN)
     answers = [await door.http.get(f"{door.url}{path}") for path in PLACES]
@@ -284,7 +284,7 @@ async def test_a_suspended_tenant_is_out_everywhere_within_seconds_and_its_neigh
                 await stream.send("before")
                 await wire.until(b"before")
                 upstream.answer = answering
-                await one.house.tenant_admin.suspend("acme", OPERATOR, reason="unpaid")
+                await one.house.tenants.admin.suspend("acme", OPERATOR, reason="unpaid")
                 assert (await one.call(ada.access_token)).status_code == 401  # here at once
                 async with asyncio.timeout(5):
                     while (await two.call(ada.access_token)).status_code == 200:
@@ -302,9 +302,9 @@ async def test_a_suspended_tenant_is_out_everywhere_within_seconds_and_its_neigh
 @vector("TEN-014")
 async def test_a_resumed_tenants_people_go_on_with_new_tokens(vector: str, door: Door) -> None:
     ada = await come_in(door, ADA)
-    await door.house.tenant_admin.suspend("acme", OPERATOR, reason="")
+    await door.house.tenants.admin.suspend("acme", OPERATOR, reason="")
     assert (await ada.refresh()).status_code == 400
-    await door.house.tenant_admin.resume("acme", OPERATOR)
+    await door.house.tenants.admin.resume("acme", OPERATOR)
     door.clock.advance(11)
     assert (await door.call(ada.access_token)).status_code == 401
     refreshed = await ada.refresh()
@@ -317,7 +317,7 @@ async def test_a_deleted_tenant_leaves_nothing_that_works_and_its_name_is_not_gi
     vector: str, door: Door
 ) -> None:
     ada, bob = await come_in(door, ADA), await come_in(door, BOB)
-    admin, rooms = door.house.tenant_admin, door.house.tenant_databases
+    admin, rooms = door.house.tenants.admin, door.house.tenants.databases
     for tenant in ("acme", "globex"):
         await rooms.make(tenant, with_canary(tenant))
     assert await admin.delete("acme", OPERATOR, reason="left") == 1
@@ -358,7 +358,7 @@ async def test_who_signs_in_while_their_tenant_is_deleted_gets_nothing_that_live
 
         people = [asyncio.create_task(person(number)) for number in range(12)]
         await asyncio.sleep(0.3)
-        await door.house.tenant_admin.delete("acme", OPERATOR, reason="")
+        await door.house.tenants.admin.delete("acme", OPERATOR, reason="")
         tokens = [token for token in await asyncio.gather(*people) if token]
         assert [(await door.call(token)).status_code for token in tokens] == [401] * len(tokens)
         assert await door.house.store.grants.list_live(tenant="acme") == []
@@ -563,6 +563,6 @@ async def test_a_platforms_workloads_are_of_its_tenant_and_nobody_elses(
 async def test_a_client_of_a_suspended_tenant_gets_nothing_in_its_own_name(vector: str, door: Door) -> None:
     form, robot = {"grant_type": "client_credentials", "resource": door.mcp}, ("acme-robot", ACME_SECRET)
     before = (await door.post("/token", form, auth=robot)).json()["access_token"]
-    await door.house.tenant_admin.suspend("acme", OPERATOR, reason="")
+    await door.house.tenants.admin.suspend("acme", OPERATOR, reason="")
     assert (await door.post("/token", form, auth=robot)).json()["error"] == "access_denied"
     assert (await door.call(before)).status_code == 401

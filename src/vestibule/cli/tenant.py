@@ -22,7 +22,7 @@ NameArgument = Annotated[str, typer.Argument(help="Its name, as `tenant list` sh
 
 
 def _with_tenants(config: Path | None, work: "Callable[[TenantAdmin, Context], Awaitable[Result]]") -> Result:
-    return with_house(config, lambda house, context: work(house.tenant_admin, context))
+    return with_house(config, lambda house, context: work(house.tenants.admin, context))
 
 
 @app.command("list")

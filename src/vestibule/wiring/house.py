@@ -59,7 +59,7 @@ from vestibule.wiring.settings import (
     make_trust,
     origins_of,
 )
-from vestibule.wiring.tenants import make_tenant_admin, make_tenant_databases, make_tenant_gate, make_tenant_map
+from vestibule.wiring.tenants import TenantOffice, make_tenant_gate, make_tenant_map
 
 WATCH_INTERVAL = timedelta(seconds=1)  # a revocation reaches every replica within five
 SWEEP_INTERVAL = timedelta(minutes=5)
@@ -143,8 +143,7 @@ class House:
         self.office = office
         self._api_keys = api_keys
         self.limits = limits
-        self.tenant_databases = make_tenant_databases(configuration, store)
-        self.tenant_admin = make_tenant_admin(configuration, plane.server, self.tenant_databases)
+        self.tenants = TenantOffice(configuration, store, plane.server)
         self.trail = trail
         self._outbound = outbound
         self._watch = watch
@@ -342,7 +341,7 @@ class House:
         await self.trail.close()
         await self._outbound.close()
         await self.limits.close()
-        await self.tenant_databases.close()
+        await self.tenants.close()
         await self.store.close()
 
     async def _announce(self, server: uvicorn.Server, ready: Callable[[Running], None] | None) -> None:
