@@ -258,6 +258,8 @@ def asked_issuer(idp: ScriptedIdentityProvider, **more: Any) -> dict[str, Any]:
         ({"exp": 1}, "TOKEN_EXPIRED"),
         ({"exp": "9999999999"}, "INVALID_TOKEN"),
         ({"sub": None}, "INVALID_TOKEN"),
+        ({"sub": None, "client_id": "desk"}, None),
+        ({"sub": "client:desk"}, "INVALID_TOKEN"),
         ({"cnf": {"x5t#S256": "x"}}, "INVALID_TOKEN"),
         ({"exp": None}, None),
     ],
