@@ -1,49 +1,48 @@
-"""Every vector that must hold on every commit has a test: in this folder, by its id."""
+"""Every vector of the areas that exist has a test, by its id: the whole catalogue, but for what is not built yet."""
 
 import re
 from pathlib import Path
 
-# The catalogue's smoke gate, for the areas that exist so far.
-SMOKE_GATE = """
-META-001 META-002 META-005 META-006 PRM-001 PRM-002 DCR-003 DCR-008 CIMD-002 CIMD-006 CIMD-008 CIMD-011 CIMD-016
-CIMD-017 AUTHZ-001 AUTHZ-002 AUTHZ-012 AUTHZ-020 AUTHZ-029 CONS-003 CONS-008 CONS-011 CB-002 CB-020 TOK-002 TOK-003
-TOK-009 TOK-015 TOK-020 REF-001 REF-002 REF-003 REF-010 REV-004 PROXY-007 PROXY-019 PROXY-027 PROXY-032 SSE-002 SSE-006
-RL-002 RL-008 INT-001 INT-002 KEY-003 CFG-001 CFG-004 CFG-010 CFG-013 LOG-001 LOG-003 TEN-002 TEN-008 TEN-010
-""".split()
+import pytest
+
+AREAS = {
+    "META": "001 002 003 004 005 006 008 010 011 013 015",
+    "PRM": "001 002 003 004 005 006 007 008 009",
+    "DCR": "002 003 004 008 012 013 014 016 017 018 019 020 021 022 023 024 029",
+    "CIMD": "001 002 003 004 005 006 008 010 011 014 015 016 017 020 021 022 023 024 026 027",
+    "AUTHZ": "001 002 007 009 010 012 013 014 015 018 020 021 022 023 025 026 027 028 029 030 031 032 036 037 038 "
+    "039 040",
+    "CONS": "003 006 008 010 011 012 015 016 017 018 020 021",
+    "CB": "001 002 003 008 015 017 018 020 021 022 023 024 027 028 030",
+    "TOK": "002 003 004 005 008 009 011 015 019 020 021 022 024 025 026 027 028 029 030 031 034 035 037 038 041",
+    "REF": "001 002 003 006 008 009 010 013 015 017 019 020",
+    "REV": "004 005 006 007 008 011",
+    "INT": "001 002 004",
+    "JWT": "002 004 006 007 008 010 013 016 019 021 022 023 024 026 029 030 034 035 036 039 040",
+    "JWKS": "007 008 012 014",
+    "TEN": "002 004 005 008 009 010 011 014 015 017",
+    "KEY": "002 003 004 006 008",
+    "RL": "001 002 005 008 009 010",
+    "LOG": "001 002 003 005 006",
+    "CFG": "001 003 004 005 006 007 009 010 011 012 013 017 018 019",
+    "SSE": "001 002 003 004 006 007 012",
+    "PROXY": "004 005 006 007 009 013 018 019 020 025 027 029 032 036 037 040",
+}
+# Not yet: PROXY-014 (servers that an administrator registers), PROXY-033 to 035 (stdio), the areas admin and localproxy.
 
 
-def test_the_smoke_gate_is_covered() -> None:
-    tested = set()
-    for file in Path(__file__).parent.glob("test_vectors_*.py"):
-        tested |= set(re.findall(r'"([A-Z]+-\d{3})', file.read_text("utf-8")))
-    assert [vector for vector in SMOKE_GATE if vector not in tested] == []
+def tested() -> set[str]:
+    """The ids in the marks of tests; in `test_vectors_config` each case is named by its id."""
+    found: set[str] = set()
+    for file in Path(__file__).parents[1].rglob("test_*.py"):
+        text = file.read_text("utf-8")
+        marks = re.findall(r"@vector\(([^)]*)\)", text)
+        found |= set(re.findall(r"[A-Z]+-\d{3}", " ".join(marks)))
+        if file.name == "test_vectors_config.py":
+            found |= set(re.findall(r'"(CFG-\d{3})', text))
+    return found
 
 
-# Every vector of the areas metadata, dcr, cimd, authorize, consent, callback, token, refresh, revoke and introspect.
-AUTHORIZATION_SERVER = """
-META-001 META-002 META-003 META-004 META-005 META-006 META-008 META-010 META-011 META-013 META-015 DCR-002 DCR-003
-DCR-004 DCR-008 DCR-012 DCR-013 DCR-014 DCR-016 DCR-017 DCR-018 DCR-019 DCR-020 DCR-021 DCR-022 DCR-023 DCR-024
-DCR-029 CIMD-001 CIMD-002 CIMD-003 CIMD-004 CIMD-005 CIMD-006 CIMD-008 CIMD-010 CIMD-011 CIMD-014 CIMD-015 CIMD-016
-CIMD-017 CIMD-020 CIMD-021 CIMD-022 CIMD-023 CIMD-024 CIMD-026 CIMD-027 AUTHZ-001 AUTHZ-002 AUTHZ-007 AUTHZ-009
-AUTHZ-010 AUTHZ-012 AUTHZ-013 AUTHZ-014 AUTHZ-015 AUTHZ-018 AUTHZ-020 AUTHZ-021 AUTHZ-022 AUTHZ-023 AUTHZ-025
-AUTHZ-026 AUTHZ-027 AUTHZ-028 AUTHZ-029 AUTHZ-030 AUTHZ-031 AUTHZ-032 AUTHZ-036 AUTHZ-037 AUTHZ-038 AUTHZ-039
-AUTHZ-040 CONS-003 CONS-006 CONS-008 CONS-010 CONS-011 CONS-012 CONS-015 CONS-016 CONS-017 CONS-018 CONS-020 CONS-021
-CB-001 CB-002 CB-003 CB-008 CB-015 CB-017 CB-018 CB-020 CB-021 CB-022 CB-023 CB-024 CB-027 CB-028 CB-030 TOK-002
-TOK-003 TOK-004 TOK-005 TOK-008 TOK-009 TOK-011 TOK-015 TOK-019 TOK-020 TOK-021 TOK-022 TOK-024 TOK-025 TOK-026
-TOK-027 TOK-028 TOK-029 TOK-030 TOK-031 TOK-034 TOK-035 TOK-037 TOK-038 TOK-041 REF-001 REF-002 REF-003 REF-006
-REF-008 REF-009 REF-010 REF-013 REF-015 REF-017 REF-019 REF-020 REV-004 REV-005 REV-006 REV-007 REV-008 REV-011
-INT-001 INT-002 INT-004
-""".split()
-
-
-API_KEYS = ["KEY-002", "KEY-003", "KEY-004", "KEY-006", "KEY-008"]
-
-
-def test_every_vector_of_the_authorization_server_and_of_api_keys_is_covered() -> None:
-    marks = [
-        mark
-        for file in Path(__file__).parents[1].rglob("test_*.py")
-        for mark in re.findall(r"@vector\(([^)]*)\)", file.read_text("utf-8"))
-    ]
-    tested = set(re.findall(r"[A-Z]+-\d{3}", " ".join(marks)))
-    assert [vector for vector in AUTHORIZATION_SERVER + API_KEYS if vector not in tested] == []
+@pytest.mark.parametrize("area", AREAS)
+def test_every_vector_has_a_test(area: str) -> None:
+    assert [number for number in AREAS[area].split() if f"{area}-{number}" not in tested()] == []

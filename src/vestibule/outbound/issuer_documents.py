@@ -5,8 +5,8 @@
     failing    the issuer did not answer: the last good one goes on being used, and it is asked again after a pause
     untrusted  for a whole day nobody could read it: it is used no more
 
-A token whose key is not known allows one more look, no more than one a minute: after it whoever names an unknown key is
-answered at once, whatever the issuer does. Nothing that was good is ever replaced by what cannot be used.
+A token whose key is not known allows one more look, no more than one in ten seconds: after it whoever names an unknown
+key is answered at once, whatever the issuer does. Nothing that was good is ever replaced by what cannot be used.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Generic, TypeVar
+from urllib.parse import urlsplit
 
 from vestibule.errors import FetchError
 from vestibule.oauth_client.discovery import MetadataError, metadata_urls, read_key_metadata
@@ -28,11 +29,20 @@ KEEP_AT_LEAST = timedelta(minutes=1)  # however short the issuer says: nobody as
 TRUSTED_FOR = timedelta(hours=24)  # from the last good answer on, while the issuer does not give another
 RETRY = timedelta(seconds=30)  # after a failure, while there is something to go on with
 RETRY_EMPTY = timedelta(seconds=5)  # after a failure, while there is nothing
-REFETCH_COOLDOWN = timedelta(minutes=1)  # between two looks for unknown keys
+REFETCH_COOLDOWN = timedelta(seconds=10)  # between two looks for unknown keys
 PATIENCE = timedelta(milliseconds=500)  # that somebody waits for news of something stale
 DEADLINE = timedelta(seconds=5)  # from asking to the last byte
 MAX_DOCUMENT = 512 * 1024  # bytes
 BIG_DOCUMENT = 32 * 1024  # bytes; read beside the loop
+
+_ENDPOINTS = (
+    "authorization_endpoint",
+    "token_endpoint",
+    "jwks_uri",
+    "userinfo_endpoint",
+    "revocation_endpoint",
+    "introspection_endpoint",
+)
 
 Kind = TypeVar("Kind")
 Found = tuple[Kind, timedelta]  # a value, and for how long it is fresh
@@ -78,7 +88,7 @@ class _Kept(Generic[Kind]):
         return found
 
     async def look_again(self) -> Kind | None:
-        """The value read anew; None when that was tried a minute ago or less."""
+        """The value read anew; None when that was tried a moment ago."""
         flight = self._flight
         if flight is None:
             if self._clock() - self._looked_at < REFETCH_COOLDOWN:
@@ -177,9 +187,26 @@ class HttpIssuerDocuments:
     def _understand(self, url: str, answer: HttpAnswer) -> Found[IssuerMetadata]:
         body = _body_of(url, answer)
         try:
-            return self._read(body, issuer=self._issuer), KEEP
+            found = self._read(body, issuer=self._issuer)
         except MetadataError as error:
             raise FetchError("The document cannot be used.", detail=f"{url}: {error}") from error
+        self._check_not_moved(found)
+        return found, KEEP
+
+    def _check_not_moved(self, found: IssuerMetadata) -> None:
+        """An issuer whose endpoints are at another host all of a sudden gets neither our secrets nor our trust.
+
+        What was known goes on for its day, or until a restart: time enough for the operator to read the log.
+        """
+        known = self._metadata.at_hand()
+        if known is None:
+            return
+        moved = [name for name in _ENDPOINTS if _has_moved(getattr(known, name), getattr(found, name))]
+        if not moved:
+            return
+        if self._log is not None:
+            self._log("issuer_endpoints_moved", level="error", issuer=self._issuer, endpoints=moved)
+        raise FetchError("The document cannot be used.", detail=f"{self._issuer}: {moved} are at another host")
 
     async def _read_keys(self) -> "Found[KeySet]":
         from vestibule.protocol.jwt import JwtError
@@ -205,6 +232,10 @@ class HttpIssuerDocuments:
                 before=sorted(known.key_ids)[:10],
                 now=sorted(keys.key_ids)[:10],
             )
+
+
+def _has_moved(known: str, found: str) -> bool:
+    return bool(known and found) and urlsplit(known)[:2] != urlsplit(found)[:2]
 
 
 def _read_set(body: bytes) -> "KeySet":

@@ -1,4 +1,4 @@
-"""Is this call allowed: verify → Principal → challenge. For our own access tokens and for API keys."""
+"""Who is calling: our own tokens, API keys, and tokens of trusted issuers, each for exactly one resource."""
 
 from vestibule.resource_server.api_keys import ApiKeys
 from vestibule.resource_server.doorkeeper import ResourceServer
