@@ -250,16 +250,24 @@ class Refusal(VestibuleError):
     """The answer to an MCP request that goes no further.
 
     `code` stands in the body's `error.data.error_code`; `bearer_error` is RFC 6750 §3.1's value for the challenge,
-    empty where no challenge belongs.
+    empty where no challenge belongs; `rpc_code` is the body's `error.code`.
     """
 
     code: ClassVar[str] = "REFUSED"
     status: ClassVar[int] = 400
     bearer_error: ClassVar[str] = ""
+    rpc_code: ClassVar[int] = -32002
 
 
 class BadRequest(Refusal):
     code = "BAD_REQUEST"
+
+
+class HeaderMismatch(BadRequest):
+    """MCP 2026-07-28: Mcp-Method or Mcp-Name is missing, stands twice, or is not what the body says."""
+
+    code = "HEADER_MISMATCH"
+    rpc_code = -32020
 
 
 class NotFound(Refusal):

@@ -1,10 +1,13 @@
 """JSON that strangers send: one reading only, bounded in size and depth.
 
-Python's own decoder is asked to see duplicate keys; depth is counted before it runs, because 100,000 brackets cost a
-recursive decoder its stack.
+Python's own decoder is asked to see duplicate keys, and what other decoders write as numbers or text that is none: NaN,
+numbers beyond all bounds, half a surrogate pair. Its own limit on recursion ends what is nested without end; ours is
+then counted in one pass of a regular expression, which takes a long text as one step.
 """
 
 import json
+import math
+import re
 from typing import Any, NoReturn
 
 MAX_DEPTH = 16
@@ -35,14 +38,23 @@ def _read(body: bytes, max_depth: int) -> Any:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise UnreadableJson("It is not UTF-8.") from error
-    if _depth(text) > max_depth:
-        raise UnreadableJson(f"It is nested deeper than {max_depth} levels.")
     try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
     except UnreadableJson:
         raise
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise UnreadableJson(f"It is nested deeper than {max_depth} levels.") from error
+    except ValueError as error:
         raise UnreadableJson("It is not JSON.") from error
+    if _depth(text) > max_depth:
+        raise UnreadableJson(f"It is nested deeper than {max_depth} levels.")
+    if _SURROGATE.search(text) and _has_lone_surrogate(value):
+        raise UnreadableJson("A text in it has half a surrogate pair.")
+    return value
+
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[\]{}]')
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -56,24 +68,29 @@ def _no_constant(name: str) -> NoReturn:
     raise UnreadableJson(f"{name} is not JSON.")
 
 
+def _finite(number: str) -> float:
+    value = float(number)
+    if not math.isfinite(value):
+        raise UnreadableJson("A number in it is too large.")
+    return value
+
+
+def _has_lone_surrogate(value: Any) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
 def _depth(text: str) -> int:
+    """Of a text that is JSON: all of its strings end."""
     depth = deepest = 0
-    inside = escaped = False
-    for char in text:
-        if inside:
-            if escaped:
-                escaped = False
-            elif char == "\\":
-                escaped = True
-            elif char == '"':
-                inside = False
-        elif char == '"':
-            inside = True
-        elif char in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-            if deepest > 1000:
-                return deepest
-        elif char in "]}":
-            depth -= 1
+    for match in _STRING_OR_BRACKET.finditer(text):
+        match match[0]:
+            case "[" | "{":
+                depth += 1
+                deepest = max(deepest, depth)
+            case "]" | "}":
+                depth -= 1
     return deepest

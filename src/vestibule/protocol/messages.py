@@ -6,8 +6,6 @@ import msgspec
 
 from vestibule.errors import Refusal
 
-ERROR_CODE = -32002  # of every refusal; data.error_code says which
-
 
 class _Envelope(msgspec.Struct):
     id: str | int | None = None
@@ -28,7 +26,7 @@ def error_body(refusal: Refusal, *, rpc_id: str | int | None, request_id: str) -
     """The body of a refusal, in the form of docs/errors.md."""
     message = f"{refusal.message}\n\nAction: {refusal.action}" if refusal.action else refusal.message
     error: dict[str, Any] = {
-        "code": ERROR_CODE,
+        "code": refusal.rpc_code,  # -32002 of almost every one; data.error_code says which
         "message": message,
         "data": {"error_code": refusal.code, "request_id": request_id},
     }

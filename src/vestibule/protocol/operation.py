@@ -1,0 +1,146 @@
+"""What an MCP request asks for, in the one reading that everybody has.
+
+Used only where a decision hangs on the method, the name or the arguments: then what we read must be what the server
+will read. Two readers of one body may differ about a key that stands twice (first or last?), about `Name` beside `name`
+(Go folds case), about a lone surrogate or NaN, and about a batch. None of them is interpreted here: they are refused.
+
+The body decides. `Mcp-Method` and `Mcp-Name` (2026-07-28, transports, "Standard headers") must say the same: they are
+required in the modern era, and may not contradict the body in any era, for a router behind us may believe them. A body
+that is compressed is not JSON, and is refused with the rest.
+"""
+
+import base64
+import binascii
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from vestibule.errors import BadRequest, HeaderMismatch
+from vestibule.model import Era, Operation
+from vestibule.protocol.json_body import UnreadableJson, read_object
+
+MAX_DEPTH = 64  # arguments may be nested; nobody's are nested like this
+
+# Method → the member of `params` that says what it is about. Only the first four are mirrored in Mcp-Name; the others
+# belong to the legacy eras, whose clients send no such header.
+MIRRORED = {
+    "tools/call": "name",
+    "prompts/get": "name",
+    "resources/read": "uri",
+    "tasks/get": "taskId",
+    "tasks/update": "taskId",
+    "tasks/cancel": "taskId",
+}
+_NAMED = {**MIRRORED, "resources/subscribe": "uri", "resources/unsubscribe": "uri", "tasks/result": "taskId"}
+
+_MESSAGE_KEYS = ("jsonrpc", "id", "method", "params", "result", "error")
+_PARAMS_KEYS = ("name", "uri", "taskId", "arguments", "_meta")
+_BASE64, _END = "=?base64?", "?="
+
+
+def read_operation(method: bytes, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> Operation:
+    """What the HTTP request with this method, these header lines (names in lower case) and this body asks for.
+
+    An empty `Operation` for what is no JSON-RPC request or notification: GET, DELETE, a client's answer. Raises
+    `BadRequest` for a body with more than one reading, `HeaderMismatch` where a header contradicts it.
+    """
+    if method != b"POST":
+        return Operation()
+    mirrored = _mirrored_headers(headers)
+    message = _read_message(body)
+    if "method" not in message:
+        _check_agrees("Mcp-Method", mirrored.get(b"mcp-method"), "")
+        return Operation()
+    operation = _operation(message)
+    _check_headers(mirrored, operation)
+    return operation
+
+
+def decode_header(value: bytes) -> str | None:
+    """The text that a mirrored header stands for; None when it stands for none.
+
+    Source: 2026-07-28, transports, "Value encoding": as it is, or `=?base64?…?=` around UTF-8 in canonical base64.
+    """
+    text = value.strip(b" \t").decode("latin-1")
+    if not (text.startswith(_BASE64) and text.endswith(_END) and len(text) >= len(_BASE64) + len(_END)):
+        return text
+    payload = text[len(_BASE64) : -len(_END)]
+    try:
+        decoded = base64.b64decode(payload, validate=True)
+        return decoded.decode() if base64.b64encode(decoded).decode() == payload else None
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _mirrored_headers(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    found: dict[bytes, bytes] = {}
+    for name, value in headers:
+        if name in (b"mcp-method", b"mcp-name", b"mcp-protocol-version"):
+            if name in found:
+                raise HeaderMismatch(f"The header {name.decode()} stands more than once.", action="Send it once.")
+            found[name] = value
+    return found
+
+
+def _read_message(body: bytes) -> Mapping[str, Any]:
+    try:
+        message = read_object(body, max_depth=MAX_DEPTH)
+    except UnreadableJson as error:
+        raise BadRequest(
+            "The body is not one JSON-RPC message that everybody reads alike.",
+            action="Send one message at a time, as plain JSON in UTF-8, each key once.",
+            detail=str(error),
+        ) from error
+    _check_keys(message, _MESSAGE_KEYS)
+    if "method" in message and ("result" in message or "error" in message):
+        raise BadRequest("The message is a request and an answer at once.", action="Send one of them.")
+    return message
+
+
+def _operation(message: Mapping[str, Any]) -> Operation:
+    method, params = message["method"], message.get("params")
+    if not isinstance(method, str) or not method:
+        raise BadRequest("The method of the message is not a text.", action="Send the name of an MCP method.")
+    if params is None:
+        params = {}
+    if not isinstance(params, dict):
+        raise BadRequest("The params of the message are not an object.", action="MCP names its parameters.")
+    _check_keys(params, _PARAMS_KEYS)
+    key = _NAMED.get(method)
+    name = params.get(key) if key else ""
+    if not isinstance(name, str) or (key and not name):
+        raise BadRequest(f"{method} does not say what it is about.", action=f"Send params.{key}.")
+    arguments = params.get("arguments")
+    if arguments is not None and not isinstance(arguments, dict):
+        raise BadRequest("The arguments are not an object.", action="Name each argument.")
+    return Operation(method=method, name=name, arguments=arguments)
+
+
+def _check_keys(found: Mapping[str, Any], ours: Iterable[str]) -> None:
+    """Refuse a key that equals one of ours but for its case: some readers would take it for ours."""
+    known = {key.casefold(): key for key in ours}
+    for key in found:
+        if known.get(key.casefold(), key) != key:
+            raise BadRequest(
+                "A key of the message is spelled in another case than the protocol's.",
+                action="Keys are case-sensitive: send them as the specification has them.",
+            )
+
+
+def _check_headers(mirrored: Mapping[bytes, bytes], operation: Operation) -> None:
+    version = mirrored.get(b"mcp-protocol-version")
+    if version is not None and Era.of(version.decode("latin-1")) is Era.MODERN:
+        required = (b"mcp-method", b"mcp-name") if operation.method in MIRRORED else (b"mcp-method",)
+        for name in required:
+            if name not in mirrored:
+                raise HeaderMismatch(
+                    f"The header {name.decode()} is missing.",
+                    action="MCP 2026-07-28 mirrors method and name of a request in its headers.",
+                )
+    _check_agrees("Mcp-Method", mirrored.get(b"mcp-method"), operation.method)
+    if operation.method in MIRRORED:
+        _check_agrees("Mcp-Name", mirrored.get(b"mcp-name"), operation.name)
+
+
+def _check_agrees(name: str, value: bytes | None, said: str) -> None:
+    if value is not None and decode_header(value) != said:
+        raise HeaderMismatch(f"The header {name} is not what the body says.", action="Send the same in both.")
