@@ -270,6 +270,12 @@ class HeaderMismatch(BadRequest):
     rpc_code = -32020
 
 
+class SeveralCredentials(BadRequest):
+    """RFC 6750 §2: a request shows itself in one way. Which of two counts would be read by nobody alike."""
+
+    bearer_error = "invalid_request"
+
+
 class NotFound(Refusal):
     code = "NOT_FOUND"
     status = 404
@@ -423,6 +429,12 @@ class StoreUnavailable(Unavailable):
 
 class IdentityProviderUnavailable(Unavailable):
     code = "IDENTITY_PROVIDER_UNAVAILABLE"
+
+
+class JwksFetchError(Unavailable):
+    """The keys of a token's issuer cannot be read, so nobody can say whether the token is good."""
+
+    code = "JWKS_FETCH_ERROR"
 
 
 class ProviderSignInNeeded(Refusal):

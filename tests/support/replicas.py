@@ -178,7 +178,7 @@ class Replica:
             proofs=proofs,
             tokens=doorkeeper,
             client_keys=ClientKeys(NOBODY, time.wall, throttle),
-            assertion_issuers=AssertionIssuers((), NOBODY, time.wall),
+            assertion_issuers=AssertionIssuers((), {}),
             provider_tokens=KeptProviderTokens(store.kept_tokens, {}, ring, clock=time.wall, entropy=os.urandom),
             throttle=throttle,
             announce=watch.learn,

@@ -16,6 +16,7 @@ from vestibule.oauth_client.refusals import Refused
 from vestibule.oauth_client.token_answer import AnswerError, TokenAnswer
 from vestibule.protocol import entra
 from vestibule.protocol.claims import plain_email, text_of
+from vestibule.protocol.jwt import Verified
 from vestibule.protocol.registration import clean_name
 
 
@@ -39,11 +40,11 @@ class EntraProvider(OidcProvider):
     def is_own_issuer(self, issuer: str) -> bool:
         return issuer in {entra.issuer_of(self._authority, tenant) for tenant in self._tenants}
 
-    def issuer_for(self, header: Mapping[str, Any], claims: Mapping[str, Any], jwks: Mapping[str, Any]) -> str:
-        tenant = entra.tenant_of(claims, self._tenants)
-        entra.check_key_issuer(header, jwks, tenant, self._authority)
-        entra.object_id(claims)
-        return entra.expected_issuer(claims, tenant, self._authority)
+    def issuer_for(self, verified: Verified) -> str:
+        tenant = entra.tenant_of(verified.claims, self._tenants)
+        entra.check_key_issuer(verified.key_issuer, tenant, self._authority)
+        entra.object_id(verified.claims)
+        return entra.expected_issuer(verified.claims, tenant, self._authority)
 
     async def identify(self, claims: Mapping[str, Any], tokens: TokenAnswer) -> Identity:
         claims = await self._with_groups(claims, tokens)

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from vestibule.identity_providers.oidc import OidcProvider
+from vestibule.protocol.jwt import Verified
 
 
 class GoogleProvider(OidcProvider):
@@ -24,10 +25,10 @@ class GoogleProvider(OidcProvider):
         """Google has no `login`, and answers it with a page of error; choosing the account is as near as it gets."""
         return " ".join(sorted({"select_account" if one == "login" else one for one in asked}))
 
-    def issuer_for(self, header: Mapping[str, Any], claims: Mapping[str, Any], jwks: Mapping[str, Any]) -> str:
+    def issuer_for(self, verified: Verified) -> str:
         """Google writes its issuer with and without the scheme; the identity's is always the one with it."""
         bare = self._issuer.removeprefix("https://")
-        return bare if claims.get("iss") == bare else self._issuer
+        return bare if verified.claims.get("iss") == bare else self._issuer
 
     def check_person(self, claims: Mapping[str, Any]) -> None:
         if not self._hosted_domains:

@@ -13,14 +13,12 @@ from typing import Any
 from vestibule.errors import FetchError, IdentityProviderUnavailable
 from vestibule.identity_providers import token_endpoint
 from vestibule.identity_providers.authentication import ClientAuthentication
-from vestibule.identity_providers.documents import Documents
 from vestibule.identity_providers.failures import Failures
 from vestibule.model import Identity, ProviderTokens, SignedIn
 from vestibule.oauth_client.authorization_code import authorization_url, code_form, refresh_form, revocation_form
-from vestibule.oauth_client.discovery import ProviderMetadata
 from vestibule.oauth_client.refusals import Refused, meaning_of
 from vestibule.oauth_client.token_answer import AnswerError, TokenAnswer
-from vestibule.ports import Clock, HttpClient, SignInRequest
+from vestibule.ports import Clock, HttpClient, IssuerDocuments, IssuerMetadata, SignInRequest
 from vestibule.protocol import jwt
 from vestibule.protocol.claims import roles_from, text_of, verified_email
 from vestibule.protocol.id_token import check_id_token
@@ -55,7 +53,7 @@ class OidcProvider:
         authentication: ClientAuthentication,
         scopes: Sequence[str],
         roles: RoleRules,
-        documents: Documents,
+        documents: IssuerDocuments,
         http: HttpClient,
         clock: Clock,
         parameters: Mapping[str, str] | None = None,
@@ -97,15 +95,15 @@ class OidcProvider:
             tokens = await self._ask(metadata, form)
             if not tokens.id_token:
                 raise AnswerError("the answer has no id_token")
-            header, claims = await self._documents.verified_claims(tokens.id_token)
-            await self._check_claims(header, claims, request)
+            verified = await self._documents.verified(tokens.id_token)
+            self._check_claims(verified, request)
         except FetchError as error:
             raise self._failures.unavailable(_reason(error)) from error
         except AnswerError as error:
             raise self._failures.of_sign_in(self.understand(error), str(error)) from error
         except jwt.JwtError as error:
             raise self._failures.not_acceptable(str(error)) from error
-        identity = await self.identify(await self._with_userinfo(claims, tokens, metadata), tokens)
+        identity = await self.identify(await self._with_userinfo(verified.claims, tokens, metadata), tokens)
         kept = token_endpoint.to_keep(self.name, tokens, now=self._clock(), asked=self._scopes)
         return SignedIn(identity, kept)
 
@@ -148,8 +146,8 @@ class OidcProvider:
         """Whether an answer at the callback may name this issuer (RFC 9207)."""
         return issuer == self._issuer
 
-    def issuer_for(self, header: Mapping[str, Any], claims: Mapping[str, Any], jwks: Mapping[str, Any]) -> str:
-        """What `iss` must be in a token with these claims. Raises `JwtError`."""
+    def issuer_for(self, verified: jwt.Verified) -> str:
+        """What `iss` must be in this token. Raises `JwtError`."""
         return self._issuer
 
     def check_person(self, claims: Mapping[str, Any]) -> None:
@@ -178,7 +176,7 @@ class OidcProvider:
 
     # --- the steps --------------------------------------------------------------------------------------------------
 
-    def _check_answer(self, answer: Mapping[str, str], metadata: ProviderMetadata) -> None:
+    def _check_answer(self, answer: Mapping[str, str], metadata: IssuerMetadata) -> None:
         """RFC 9207 §2.4 comes first: an answer of another issuer is not even an error of this one."""
         if answer.get("iss") is None and metadata.sends_iss:
             raise self._failures.not_acceptable("the answer has no iss, though the provider sends it")
@@ -190,24 +188,24 @@ class OidcProvider:
         if not answer.get("code"):
             raise self._failures.not_acceptable("the answer has no code")
 
-    async def _ask(self, metadata: ProviderMetadata, form: Mapping[str, str]) -> TokenAnswer:
+    async def _ask(self, metadata: IssuerMetadata, form: Mapping[str, str]) -> TokenAnswer:
         return await token_endpoint.ask(
             self._http, self._authentication, metadata.token_endpoint, form, auth_methods=metadata.auth_methods
         )
 
-    async def _check_claims(self, header: Mapping[str, Any], claims: Mapping[str, Any], request: SignInRequest) -> None:
+    def _check_claims(self, verified: jwt.Verified, request: SignInRequest) -> None:
         check_id_token(
-            claims,
-            issuer=self.issuer_for(header, claims, await self._documents.jwks()),
+            verified.claims,
+            issuer=self.issuer_for(verified),
             client_id=self._client_id,
             nonce=request.nonce,
             now=int(self._clock().timestamp()),
             max_age=request.max_age,
         )
-        self.check_person(claims)
+        self.check_person(verified.claims)
 
     async def _with_userinfo(
-        self, claims: Mapping[str, Any], tokens: TokenAnswer, metadata: ProviderMetadata
+        self, claims: Mapping[str, Any], tokens: TokenAnswer, metadata: IssuerMetadata
     ) -> Mapping[str, Any]:
         """OpenID Connect Core §5.3: what the ID token says stands, and only its own subject may add to it."""
         if not self._asks_userinfo:
@@ -230,7 +228,7 @@ class OidcProvider:
             more = {name: value for name, value in more.items() if name not in ("email", "email_verified")}
         return {**more, **claims}
 
-    async def _discover(self) -> ProviderMetadata:
+    async def _discover(self) -> IssuerMetadata:
         try:
             return await self._documents.metadata()
         except FetchError as error:

@@ -19,6 +19,7 @@ from vestibule.ports.calls import (
     TokenReader,
     TokenVerifier,
 )
+from vestibule.ports.issuers import IssuerDocuments, IssuerKeys, IssuerMetadata
 from vestibule.ports.keys import Authenticator, Sealer, SigningKeys
 from vestibule.ports.outside import DocumentFetcher, FetchedDocument, HttpAnswer, HttpClient
 from vestibule.ports.providers import IdentityProvider, SignInRequest
@@ -68,6 +69,9 @@ __all__ = [
     "HttpAnswer",
     "HttpClient",
     "IdentityProvider",
+    "IssuerDocuments",
+    "IssuerKeys",
+    "IssuerMetadata",
     "KeptTokenStore",
     "OneTimeStore",
     "Permission",

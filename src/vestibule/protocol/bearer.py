@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from vestibule.errors import InsufficientScope, InvalidProof, InvalidToken, Refusal
+from vestibule.errors import InsufficientScope, InvalidProof, InvalidToken, Refusal, SeveralCredentials
 from vestibule.protocol.discovery import SIGNING_ALGORITHMS
 
 _B64TOKEN = re.compile(rb"[A-Za-z0-9\-._~+/]+=*\Z")
@@ -40,7 +40,9 @@ def challenge_for(refusal: Refusal, *, realm: str, resource_metadata: str, scope
     """The challenge that belongs to a refusal, or None. `scopes`: what the resource asks of every call."""
     if isinstance(refusal, InvalidProof):
         return dpop_challenge(refusal, realm=realm, resource_metadata=resource_metadata)
-    if refusal.status not in (401, 403) or (refusal.status == 403 and not isinstance(refusal, InsufficientScope)):
+    if refusal.status not in (401, 403) and not isinstance(refusal, SeveralCredentials):
+        return None
+    if refusal.status == 403 and not isinstance(refusal, InsufficientScope):
         return None
     return challenge_header(
         realm=realm,

@@ -36,14 +36,11 @@ def expected_issuer(claims: Mapping[str, Any], tenant: str, authority: str) -> s
     return issuer_of(authority, tenant)
 
 
-def check_key_issuer(header: Mapping[str, Any], jwks: Mapping[str, Any], tenant: str, authority: str) -> None:
+def check_key_issuer(key_issuer: str, tenant: str, authority: str) -> None:
     """Raise `JwtError` when the signing key is marked as another issuer's: keys of many tenants stand in one set."""
-    entries = jwks.get("keys")
-    for entry in entries if isinstance(entries, list) else ():
-        if isinstance(entry, dict) and entry.get("kid") == header.get("kid") and isinstance(entry.get("issuer"), str):
-            issuer = entry["issuer"].replace(TENANT_TEMPLATE, tenant)
-            if issuer != issuer_of(authority, tenant):
-                raise JwtError(f"the key {str(header.get('kid'))[:80]!r} is of {issuer[:200]!r}")
+    issuer = key_issuer.replace(TENANT_TEMPLATE, tenant)
+    if key_issuer and issuer != issuer_of(authority, tenant):
+        raise JwtError(f"the signing key is of {issuer[:200]!r}")
 
 
 def object_id(claims: Mapping[str, Any]) -> str:

@@ -51,7 +51,8 @@ def _read(body: bytes, max_depth: int) -> Any:
         raise UnreadableJson(f"It is nested deeper than {max_depth} levels.") from error
     except ValueError as error:
         raise UnreadableJson("It is not JSON.") from error
-    if _is_deeper(text, max_depth):
+    # What cannot be too deep is not counted: most tokens and documents.
+    if text.count("{") + text.count("[") > max_depth and _is_deeper(text, max_depth):
         raise UnreadableJson(f"It is nested deeper than {max_depth} levels.")
     return value
 

@@ -8,7 +8,8 @@ inside the token is used by `verify_with_own_key` alone, whose caller learns not
 import binascii
 import json
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
@@ -36,6 +37,7 @@ _CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521", "EdDSA": "Ed255
 
 MAX_TOKEN = 64 * 1024
 MAX_KEYS = 100
+MAX_TRIES = 8  # keys that one signature is tried with, where the token names none or several have one name
 MIN_RSA_BITS = 2048
 
 
@@ -47,6 +49,71 @@ class UnknownKey(JwtError):
     """No key of the set has the token's `kid`: the issuer may have rotated, and one fresh look is worth it."""
 
 
+class Verified(NamedTuple):
+    """What a signature vouches for."""
+
+    header: dict[str, Any]
+    claims: dict[str, Any]
+    key_issuer: str = ""  # the `issuer` member of the key that signed (Entra: keys of many tenants stand in one set)
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """One public key, imported once."""
+
+    key: RSAKey | ECKey | OKPKey
+    kid: object
+    algorithms: frozenset[str]  # which it can verify
+    issuer: str
+
+
+class KeySet:
+    """The keys of one issuer, imported: a verification reads no JWK again."""
+
+    __slots__ = ("_keys",)
+
+    def __init__(self, keys: Sequence[_Key]) -> None:
+        self._keys = tuple(keys)
+
+    @classmethod
+    def read(cls, jwks: Mapping[str, Any]) -> "KeySet":
+        """What of a JWK Set (RFC 7517 §5) can verify signatures; private, symmetric and odd entries are passed over.
+
+        Raises `JwtError` when it is no set, has more than `MAX_KEYS` entries, or nothing of it can be used.
+        """
+        entries = jwks.get("keys")
+        if not isinstance(entries, list) or len(entries) > MAX_KEYS:
+            raise JwtError(f"not a set of at most {MAX_KEYS} keys (RFC 7517 §5)")
+        keys = [key for key in map(_read_key, entries) if key is not None]
+        if not keys:
+            raise JwtError("no key of the set can verify a signature")
+        return cls(keys)
+
+    @property
+    def key_ids(self) -> frozenset[str]:
+        return frozenset(str(one.kid) for one in self._keys)
+
+    def verify(self, token: str, *, algorithms: Collection[str]) -> Verified:
+        """As `verify` below."""
+        header = _header(token)
+        algorithm = _check_algorithm(header, algorithms)
+        kid = header.get("kid")
+        fitting = [one for one in self._keys if algorithm in one.algorithms]
+        named = fitting if kid is None else [one for one in fitting if one.kid == kid]
+        for one in named[:MAX_TRIES]:
+            claims = _claims(token, one.key, algorithm)
+            if claims is not None:
+                return Verified(header, claims, one.issuer)
+        if not named:
+            # As much work as for a key that is known: the time of a refusal tells nobody which keys there are.
+            for one in fitting[:1]:
+                _claims(token, one.key, algorithm)
+            raise UnknownKey(f"no key with kid {str(kid)[:80]!r}")
+        if kid is None:
+            raise UnknownKey("the token names no key, and none of the issuer's made this signature")
+        raise JwtError("no key of the issuer made this signature")
+
+
 def verify(
     token: str, jwks: Mapping[str, Any], *, algorithms: Collection[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -55,16 +122,22 @@ def verify(
     `algorithms`: those the issuer itself lists; anything that is not asymmetric is taken out of it. Raises `JwtError`.
     """
     header = _header(token)
-    algorithm = header.get("alg")
-    allowed = [name for name in algorithms if name in ASYMMETRIC_ALGORITHMS]
-    if not isinstance(algorithm, str) or algorithm not in allowed:
-        raise JwtError(f"algorithm {str(algorithm)[:40]!r} is not one of {allowed}")
-    _check_not_critical(header)
+    algorithm = _check_algorithm(header, algorithms)
     for key in _candidates(jwks, algorithm, header.get("kid")):
         claims = _claims(token, key, algorithm)
         if claims is not None:
             return header, claims
     raise JwtError("no key of the issuer made this signature")
+
+
+def _check_algorithm(header: Mapping[str, Any], algorithms: Collection[str]) -> str:
+    """The token's algorithm, if the issuer's list has it and we can verify it."""
+    algorithm = header.get("alg")
+    allowed = [name for name in algorithms if name in ASYMMETRIC_ALGORITHMS]
+    if not isinstance(algorithm, str) or algorithm not in allowed:
+        raise JwtError(f"algorithm {str(algorithm)[:40]!r} is not one of {allowed}")
+    _check_not_critical(header)
+    return algorithm
 
 
 class UnusableKey(ValueError):
@@ -191,15 +264,7 @@ def _candidates(jwks: Mapping[str, Any], algorithm: str, kid: object) -> Sequenc
     entries = jwks.get("keys")
     if not isinstance(entries, list) or len(entries) > MAX_KEYS:
         raise JwtError("the issuer's key set cannot be read")
-    fitting = [
-        entry
-        for entry in entries
-        if isinstance(entry, dict)
-        and entry.get("kty") == ASYMMETRIC_ALGORITHMS[algorithm]
-        and entry.get("crv", _CURVES.get(algorithm)) == _CURVES.get(algorithm, entry.get("crv"))
-        and entry.get("use", "sig") == "sig"
-        and entry.get("alg", algorithm) == algorithm
-    ]
+    fitting = [entry for entry in entries if isinstance(entry, dict) and _fits(entry, algorithm)]
     if kid is not None:
         named = [entry for entry in fitting if entry.get("kid") == kid]
         if not named:
@@ -209,6 +274,30 @@ def _candidates(jwks: Mapping[str, Any], algorithm: str, kid: object) -> Sequenc
     if not keys:
         raise UnknownKey("no key of the issuer fits")
     return keys
+
+
+def _fits(entry: Mapping[str, Any], algorithm: str) -> bool:
+    """Whether a key is of the algorithm's type and curve, and its owner lets it verify signatures of that algorithm."""
+    operations = entry.get("key_ops", ["verify"])
+    return (
+        entry.get("kty") == ASYMMETRIC_ALGORITHMS[algorithm]
+        and entry.get("crv", _CURVES.get(algorithm)) == _CURVES.get(algorithm, entry.get("crv"))
+        and entry.get("use", "sig") == "sig"
+        and entry.get("alg", algorithm) == algorithm
+        and isinstance(operations, list)
+        and "verify" in operations
+    )
+
+
+def _read_key(entry: object) -> _Key | None:
+    if not isinstance(entry, dict) or is_private(entry):
+        return None
+    algorithms = frozenset(name for name in ASYMMETRIC_ALGORITHMS if _fits(entry, name))
+    key = _import(entry) if algorithms else None
+    if key is None:
+        return None
+    issuer = entry.get("issuer")
+    return _Key(key, entry.get("kid"), algorithms, issuer if isinstance(issuer, str) else "")
 
 
 def _import(entry: dict[str, Any]) -> RSAKey | ECKey | OKPKey | None:

@@ -15,6 +15,7 @@ from vestibule.errors import (
     InvalidToken,
     MissingAuthorization,
     OriginDenied,
+    SeveralCredentials,
     UseDpopNonce,
 )
 from vestibule.model import Principal, Resource
@@ -74,7 +75,7 @@ class Reception:
         if api_key is not None and self._api_key is None:
             api_key = None  # no credential here, and no way in
         if authorization is not None and api_key is not None:
-            raise BadRequest("The request shows two credentials.", action="Send an access token or an API key.")
+            raise SeveralCredentials("The request shows two credentials.", action="Send an access token or an API key.")
         if authorization is not None:
             return await self._by_token(authorization, arrival)
         if api_key is not None:

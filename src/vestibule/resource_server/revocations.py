@@ -50,16 +50,21 @@ class RevocationWatch:
         self._tokens: dict[str, float] = {}
         self._clients: dict[str, _Until] = {}
         self._users: dict[str, _Until] = {}
+        self._tenants: dict[str, _Until] = {}
         self._position = 0  # of the feed: everything that still matters
         self._monotonic = monotonic  # a clock that is set forward must not blind us
         self._blind_from = monotonic() + BLIND_AFTER.total_seconds()
         self._listeners: list[Callable[[Unwelcome], None]] = []
 
     def covers(self, token: AccessToken | Principal) -> bool:
-        """Whether the token, the grant it came from, or all of its client or its person has been revoked."""
+        """Whether the token, the grant it came from, or all of its client, its person or its tenant has been revoked."""
         if token.grant_id in self._grants or token.token_id in self._tokens:
             return True
-        for kept, value in ((self._clients, token.client_id), (self._users, _user(token.tenant, token.user))):
+        for kept, value in (
+            (self._clients, token.client_id),
+            (self._users, _user(token.tenant, token.user)),
+            (self._tenants, token.tenant),
+        ):
             revoked = kept.get(value) if kept else None
             # In the same second: which came first is not known, so it is taken for the older.
             if revoked is not None and token.issued_at <= revoked.revoked_at:
@@ -81,16 +86,23 @@ class RevocationWatch:
                 if revocation.value in ids:
                     return
                 ids[revocation.value] = expires_at
-            case RevocationKind.CLIENT | RevocationKind.USER:
-                is_user = revocation.kind is RevocationKind.USER
-                kept = self._users if is_user else self._clients
-                value = _user(revocation.tenant, revocation.value) if is_user else revocation.value
+            case RevocationKind.CLIENT | RevocationKind.USER | RevocationKind.TENANT:
+                kept, value = self._place_of(revocation)
                 until = _Until(revocation.revoked_at.timestamp(), expires_at)
                 if (known := kept.get(value)) is not None and known.revoked_at >= until.revoked_at:
                     return
                 kept[value] = until
         for listener in self._listeners:
             listener(self.covers)
+
+    def _place_of(self, revocation: Revocation) -> tuple[dict[str, _Until], str]:
+        match revocation.kind:
+            case RevocationKind.USER:
+                return self._users, _user(revocation.tenant, revocation.value)
+            case RevocationKind.TENANT:
+                return self._tenants, revocation.value
+            case _:
+                return self._clients, revocation.value
 
     async def look(self) -> None:
         """Read the feed once. Raises `StoreUnavailable`."""
@@ -106,6 +118,6 @@ class RevocationWatch:
         for ids in (self._grants, self._tokens):
             for value in [value for value, expires_at in ids.items() if expires_at <= now]:
                 del ids[value]
-        for kept in (self._clients, self._users):
+        for kept in (self._clients, self._users, self._tenants):
             for value in [value for value, until in kept.items() if until.expires_at <= now]:
                 del kept[value]

@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
-from vestibule.authorization_server.assertion_issuers import AssertionIssuers
 from vestibule.authorization_server.client_documents import ClientDocuments
 from vestibule.authorization_server.client_keys import ClientKeys
 from vestibule.authorization_server.clients import ClientDirectory
@@ -39,6 +38,7 @@ from vestibule.web import ControlPlane, build_app
 from vestibule.web.cookies import Cookies
 from vestibule.web.pages import Pages
 from vestibule.web.pages.render import form_origin
+from vestibule.wiring.issuers import make_assertion_directory
 from vestibule.wiring.keyholder import Keyholder, make_key_ring
 from vestibule.wiring.providers import make_providers, metadata_hosts, sign_in_origins
 from vestibule.wiring.settings import (
@@ -199,7 +199,7 @@ class House:
             proofs=proofs,
             tokens=doorkeeper,
             client_keys=ClientKeys(fetcher, clock, throttle),
-            assertion_issuers=AssertionIssuers(make_assertion_issuers(configuration), outbound, clock),
+            assertion_issuers=make_assertion_directory(make_assertion_issuers(configuration), outbound, clock),
             provider_tokens=provider_tokens,
             throttle=throttle,
             announce=watch.learn,

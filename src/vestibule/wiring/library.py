@@ -18,12 +18,13 @@ from vestibule.outbound import OutboundClient
 from vestibule.ports import ProofChecker, TokenVerifier
 from vestibule.protocol.discovery import PROTECTED_RESOURCE, SIGNING_ALGORITHMS, well_known_url
 from vestibule.protocol.scope import read_scope
-from vestibule.resource_server.foreign import ForeignTokens
 from vestibule.resource_server.needs import ToolNeeds
 from vestibule.resource_server.reception import ApiKeyReader, Reception
+from vestibule.resource_server.remembered import RememberedTokens
 from vestibule.resource_server.trusted_issuer import TrustedIssuer
 from vestibule.web.protect import App, Door, ProtectedApp, path_of, plain_paths
 from vestibule.web.protect_answers import Answers
+from vestibule.wiring.foreign import foreign_tokens
 
 if TYPE_CHECKING:
     from fastmcp.server.auth import RemoteAuthProvider
@@ -153,7 +154,7 @@ class _Tokens:
         named = _named(issuers)
         wanted = tuple(audiences)
         self._issuers = [replace(issuer, audiences=issuer.audiences or wanted) for issuer in named]
-        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[OutboundClient, ForeignTokens]]
+        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[OutboundClient, TokenVerifier]]
         self._loops = WeakKeyDictionary()
 
     async def verify(self, token: str, resource: Resource, now: float, *, hint: str = "") -> Principal:
@@ -164,11 +165,12 @@ class _Tokens:
         if made is not None:
             await made[0].close()
 
-    def _here(self) -> ForeignTokens:
+    def _here(self) -> TokenVerifier:
         loop = asyncio.get_running_loop()
         if loop not in self._loops:
             http = OutboundClient()
-            self._loops[loop] = (http, ForeignTokens(self._issuers, http=http, clock=_now))
+            tokens = foreign_tokens(self._issuers, http=http, clock=_now)
+            self._loops[loop] = http, RememberedTokens(tokens, tokens.good_for)
         return self._loops[loop][1]
 
 

@@ -23,7 +23,10 @@ from vestibule.config.providers import (
 )
 from vestibule.identity_providers.development import DevelopmentProvider
 from vestibule.model import Secret
+from vestibule.oauth_client.discovery import metadata_url, read_metadata
+from vestibule.outbound import HttpIssuerDocuments
 from vestibule.ports import Clock, Entropy, HttpClient, IdentityProvider, Sealer
+from vestibule.wiring.issuers import entra_documents, entra_issuer
 
 if TYPE_CHECKING:
     from vestibule.identity_providers.authentication import AssertionSource, ClientAuthentication
@@ -114,23 +117,14 @@ def _oidc(one: OidcConfig, parts: _Parts) -> IdentityProvider:
 
 
 def _entra(one: EntraConfig, parts: _Parts) -> IdentityProvider:
-    from vestibule.identity_providers.documents import Documents
     from vestibule.identity_providers.entra import EntraProvider
     from vestibule.identity_providers.graph import Graph
-    from vestibule.oauth_client.discovery import metadata_url
-    from vestibule.protocol.entra import TENANT_TEMPLATE, issuer_of
 
-    if len(one.allowed_tenants) == 1:
-        path = template = one.allowed_tenants[0]
-    else:
-        path, template = "organizations", TENANT_TEMPLATE
-    documents = Documents(
-        url=metadata_url(issuer_of(one.authority, path)),
-        issuer=issuer_of(one.authority, template),
-        http=parts.http,
-        clock=parts.clock,
+    documents = entra_documents(
+        one.authority, one.allowed_tenants, http=parts.http, clock=parts.clock, read=read_metadata, log=parts.log
     )
-    usual = {**_usual(one, issuer_of(one.authority, template), parts), "documents": documents}
+    issuer = entra_issuer(one.authority, one.allowed_tenants)
+    usual = {**_usual(one, issuer, parts), "documents": documents}
     return EntraProvider(
         **usual,
         authentication=_authentication(one, parts),
@@ -188,9 +182,6 @@ def _github(one: GitHubConfig, parts: _Parts) -> IdentityProvider:
 
 def _usual(one: ServiceConfig, issuer: str, parts: _Parts) -> dict[str, Any]:
     """What the kinds on OpenID Connect have in common."""
-    from vestibule.identity_providers.documents import Documents
-    from vestibule.oauth_client.discovery import metadata_url
-
     return {
         "name": one.name,
         "title": title_of(one),
@@ -198,7 +189,14 @@ def _usual(one: ServiceConfig, issuer: str, parts: _Parts) -> dict[str, Any]:
         "client_id": one.client_id,
         "scopes": one.scopes,
         "roles": _roles(one.roles),
-        "documents": Documents(url=metadata_url(issuer), issuer=issuer, http=parts.http, clock=parts.clock),
+        "documents": HttpIssuerDocuments(
+            issuer,
+            http=parts.http,
+            clock=parts.clock,
+            urls=(metadata_url(issuer),),
+            read=read_metadata,
+            log=parts.log,
+        ),
         "http": parts.http,
         "clock": parts.clock,
     }

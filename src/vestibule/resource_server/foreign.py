@@ -1,0 +1,164 @@
+"""Whose is a token that is not ours? One question per token: its `iss` decides, and where it has none, how it begins.
+
+A hint of the caller picks whom to ask among those whose tokens look alike, and proves nothing. A JWT is never shown to
+anybody; an opaque token only to issuers whose it can be, so that none collects the tokens of another.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from vestibule.errors import InvalidIssuer, InvalidToken, Refusal, TenantDenied, Unavailable
+from vestibule.model import DEFAULT_TENANT, Principal, Resource
+from vestibule.ports import HttpClient, IssuerDocuments, TenantMap
+from vestibule.protocol.foreign_token import MAX_TOKEN
+from vestibule.protocol.jwt import JwtError, unverified_claims
+from vestibule.resource_server.asked_tokens import AskedTokens, asked_tokens
+from vestibule.resource_server.signed_tokens import Found, SignedTokens, signed_tokens
+from vestibule.resource_server.trusted_issuer import TrustedIssuer
+
+MAX_ASKED = 3  # issuers about one token
+SIGNED_FOR = 300.0  # seconds that a verified signature counts: then the issuer's keys are looked at again
+ASKED_FOR = 60.0  # seconds that an answer about an opaque token counts
+
+_Reader = SignedTokens | AskedTokens
+
+
+class ForeignTokens:
+    """Implements `ports.TokenVerifier` for the tokens of some issuers."""
+
+    def __init__(
+        self,
+        issuers: Sequence[TrustedIssuer],
+        *,
+        documents: Callable[[TrustedIssuer], IssuerDocuments],
+        http: HttpClient,
+        identifiers: Sequence[str] = (),
+        tenants: TenantMap | None = None,
+    ) -> None:
+        """`identifiers`: audiences that stand for every resource here, beside each resource's own address.
+
+        `tenants`: None puts everybody into the default tenant.
+        """
+        self._identifiers = tuple(identifiers)
+        self._tenants = tenants
+        self._named: dict[str, _Reader] = {}  # by `iss`
+        self._asked: list[AskedTokens] = []
+        for trusted in (one.complete() for one in issuers):
+            found = documents(trusted)
+            if trusted.is_asked:
+                self._asked.append(asked_tokens(trusted, http, found))
+            if trusted.signs:
+                reader = signed_tokens(trusted, found)
+                self._named.update(dict.fromkeys(reader.names, reader))
+            elif trusted.kind == "introspection":
+                self._named[trusted.issuer] = self._asked[-1]
+
+    @property
+    def has_opaque(self) -> bool:
+        return bool(self._asked)
+
+    def good_for(self, principal: Principal) -> float:
+        """For how many seconds a principal may be remembered, if its token lives so long."""
+        reader = self._named.get(principal.issuer)
+        return SIGNED_FOR if isinstance(reader, SignedTokens) and principal.issued_at else ASKED_FOR
+
+    async def verify(self, token: str, resource: Resource, now: float, *, hint: str = "") -> Principal:
+        if len(token) > MAX_TOKEN:
+            raise InvalidToken(f"The access token is longer than {MAX_TOKEN} characters.", action="Get another one.")
+        if looks_signed(token):
+            reader = self._reader_of(token)
+            return self._admit(reader, await reader.verify(token, self._audiences(reader, resource), now), resource)
+        return await self._ask(token, resource, now, hint)
+
+    def _reader_of(self, token: str) -> _Reader:
+        try:
+            _, claims = unverified_claims(token)
+        except JwtError as error:
+            raise InvalidToken(
+                "The access token cannot be read.", action="Sign in again.", detail=str(error)
+            ) from error
+        issuer = claims.get("iss")
+        reader = self._named.get(issuer) if isinstance(issuer, str) else None
+        if reader is None:
+            raise InvalidIssuer(
+                "The access token is from an issuer that this server does not know.",
+                action="Sign in where the resource metadata says.",
+                detail=f"iss is {str(issuer)[:200]!r}",
+            )
+        return reader
+
+    async def _ask(self, token: str, resource: Resource, now: float, hint: str) -> Principal:
+        """The first issuer that knows it. One that cannot be asked counts only when no other does."""
+        refusal: Refusal | None = None
+        for reader in self._whom_to_ask(token, hint):
+            try:
+                found = await reader.verify(token, self._audiences(reader, resource), now)
+            except Refusal as error:
+                refusal = error if refusal is None or isinstance(error, Unavailable) else refusal
+            else:
+                return self._admit(reader, found, resource)
+        raise refusal or InvalidToken(
+            "This is not an access token of anybody whom this server knows.", action="Sign in again."
+        )
+
+    def _whom_to_ask(self, token: str, hint: str) -> Sequence[AskedTokens]:
+        by_prefix = [one for one in self._asked if token.startswith(one.prefixes or ("\0",))]
+        possible = by_prefix or [one for one in self._asked if not one.prefixes]
+        hinted = [one for one in possible if hint and hint in (one.trusted.name, one.trusted.kind)]
+        return (hinted or possible)[:MAX_ASKED]
+
+    def _audiences(self, reader: _Reader, resource: Resource) -> frozenset[str]:
+        return frozenset(reader.trusted.audiences or (*self._identifiers, resource.identifier, *resource.aliases))
+
+    def _admit(self, reader: _Reader, found: Found, resource: Resource) -> Principal:
+        token, identity = found.token, found.identity
+        tenant = DEFAULT_TENANT if self._tenants is None else self._tenants.tenant_of(identity)
+        if tenant is None:
+            raise TenantDenied(
+                "This person's organisation has no place here.", action="Ask the operator.", detail=identity.user
+            )
+        return Principal(
+            issuer=token.issuer,
+            identity_issuer=token.issuer,
+            subject=token.subject,
+            user=identity.user,
+            tenant=tenant,
+            client_id=token.client_id,
+            scopes=token.scopes or frozenset(reader.trusted.scopes),
+            resource=resource.identifier,
+            grant_id="",
+            token_id=f"{reader.trusted.name}:{token.token_id}" if token.token_id else "",
+            expires_at=datetime.fromtimestamp(token.expires_at, UTC),
+            issued_at=token.issued_at,
+            key_thumbprint=token.key_thumbprint,
+            roles=token.roles,
+            shown="foreign-token",
+        )
+
+
+def looks_signed(token: str) -> bool:
+    """Whether it is written like a JWT. What looks like one is never shown to somebody who might know it otherwise."""
+    return token.count(".") == 2 and token.startswith("ey")
+
+
+def issuer_of(token: str) -> str:
+    """What a JWT says of its issuer, verified by nobody; empty for what is none. It picks who verifies, nothing else."""
+    try:
+        issuer = unverified_claims(token)[1].get("iss")
+    except JwtError:
+        return ""
+    return issuer if isinstance(issuer, str) else ""
+
+
+def authorization_servers(issuers: Sequence[TrustedIssuer]) -> Mapping[str, None]:
+    """Where clients can sign in for tokens of these issuers (RFC 9728 §2): GitHub and Google give none for others."""
+    from vestibule.protocol.entra import issuer_of as entra_issuer
+    from vestibule.resource_server.signed_tokens import authority_of, tenants_of
+
+    found: dict[str, None] = {}
+    for one in (issuer.complete() for issuer in issuers):
+        if one.kind == "entra":
+            found |= dict.fromkeys(entra_issuer(authority_of(one.issuer), tenant) for tenant in tenants_of(one))
+        elif one.kind not in ("google", "github"):
+            found[one.issuer] = None
+    return found
