@@ -56,6 +56,10 @@ class SdkUser(AuthenticatedUser):
         self.principal = principal
 
     @property
+    def display_name(self) -> str:
+        return self.principal.user
+
+    @property
     def identity(self) -> str:
         return self.principal.user
 
