@@ -13,6 +13,12 @@ const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 // What a feature has beyond being there: every proof of possession carries a nonce that the provider gave.
 const settings = {
   dPoP: { nonceSecret: randomBytes(32), requireNonce: () => true },
+  // Access tokens for a resource server of somebody else: JWTs (RFC 9068), for the resource that was asked for.
+  resourceIndicators: {
+    getResourceServerInfo: (ctx, resource) => ({
+      scope: 'tickets.read tickets.write', audience: resource, accessTokenFormat: 'jwt', accessTokenTTL: 600,
+    }),
+  },
 };
 
 const provider = new Provider(`http://127.0.0.1:${PORT}`, {
