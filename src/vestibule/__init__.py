@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vestibule.errors import InsufficientScope, InvalidToken, MissingAuthorization, Refusal, VestibuleError
     from vestibule.model.identity import Principal
+    from vestibule.model.trusted_issuer import TrustedIssuer
     from vestibule.ports.calls import TokenVerifier
     from vestibule.resource_server.caller import current_principal
     from vestibule.resource_server.needs import require_scopes
-    from vestibule.resource_server.trusted_issuer import TrustedIssuer
     from vestibule.wiring.library import fastmcp_auth, mcp_auth, protect
 
 __all__ = [
@@ -54,7 +54,7 @@ _HOMES = {
     "Principal": "model.identity",
     "Refusal": "errors",
     "TokenVerifier": "ports.calls",
-    "TrustedIssuer": "resource_server.trusted_issuer",
+    "TrustedIssuer": "model.trusted_issuer",
     "VestibuleError": "errors",
     "current_principal": "resource_server.caller",
     "fastmcp_auth": "wiring.library",

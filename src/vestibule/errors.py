@@ -11,6 +11,7 @@ Nothing here knows HTTP frameworks; `status` is the number that the one renderer
     │   └── InvalidRequest, InvalidClient, InvalidGrant, …
     ├── PageError                  a person is looking at a browser; nothing may be redirected
     ├── Refusal                    the resource server or the gateway says no, in the form of docs/errors.md
+    │   ├── SeveralCredentials                                      400
     │   ├── MissingAuthorization, InvalidToken, TokenExpired, …     401
     │   ├── InsufficientScope, OriginDenied, PolicyDenied           403
     │   └── UpstreamUnavailable, UpstreamTimeout, …                 502, 504
@@ -273,6 +274,7 @@ class HeaderMismatch(BadRequest):
 class SeveralCredentials(BadRequest):
     """RFC 6750 §2: a request shows itself in one way. Which of two counts would be read by nobody alike."""
 
+    code = "SEVERAL_CREDENTIALS"
     bearer_error = "invalid_request"
 
 

@@ -56,11 +56,11 @@ def test_check_tells_that_all_is_sound_and_what_it_means(run: Run, tmp_path: Pat
 
 def test_check_as_json(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "vestibule.yaml").write_text(SOUND)
-    monkeypatch.setenv("AUTH_MODE", "cloud")
+    monkeypatch.setenv("CHECKLIST_DIR", "here")
     told = json.loads(run("check", "--json").out)
     assert told["sound"] is True
     assert told["upstreams"][0]["served_at"] == "http://127.0.0.1:8080/tickets/mcp"
-    assert any("AUTH_MODE" in note for note in told["notes"])
+    assert any("CHECKLIST_DIR" in note for note in told["notes"])
     (tmp_path / "vestibule.yaml").write_text(f"{SOUND}listne: x\n")
     ran = run("check", "--json")
     assert ran.exit_code == 2

@@ -6,6 +6,7 @@ import pytest
 
 from tests.config.conftest import OTHER, PUBLIC, STRONG, UPSTREAM, Faults, Load
 
+TENANT, ANOTHER = "11111111-2222-3333-4444-555555555555", "99999999-2222-3333-4444-555555555555"
 HTTPS_UPSTREAM = "upstreams: [{name: tickets, url: 'https://tickets.internal/mcp'%s}]\n"
 CLIENT = UPSTREAM + "clients: [{client_id: '%s', redirect_uris: ['%s']%s}]\n"
 STATIC = ", credential: {kind: static, header: x-key, value: env:KEY}"
@@ -139,7 +140,47 @@ REFUSED = [
     ("resource_server.algorithms", f"{UPSTREAM}resource_server: {{algorithms: []}}\n", "any signature"),
     ("resource_server.algorithms", f"{UPSTREAM}resource_server: {{algorithms: [RS256, HS256]}}\n", "shared secret"),
     ("resource_server.algorithms", f"{UPSTREAM}resource_server: {{algorithms: [None]}}\n", "no signature"),
-    ("resource_server", f"{UPSTREAM}resource_server: {{identifiers: ['api://x']}}\n", "yet"),
+    *(
+        (f"resource_server.issuers[0]{key}", f"{UPSTREAM}resource_server: {{issuers: [{entry}]}}\n", fragment)
+        for key, entry, fragment in (
+            ("", "'http://127.0.0.1:8080'", "this server itself"),
+            (".issuer", "'http://id.example.com'", "is https"),
+            (".issuer", "'https://id.example.com/?x'", "not an issuer"),
+            (".issuer", "'https://id.example.com/.well-known/openid-configuration'", "discovery"),
+            (".name", "{issuer: 'https://id.example.com', name: enterprise}", "call others"),
+            (".tenants", "'https://login.microsoftonline.com/{tenantid}/v2.0'", "everybody"),
+            (".tenants", "'https://login.microsoftonline.com/contoso.onmicrosoft.com/v2.0'", "everybody"),
+            (
+                ".tenants",
+                f"{{issuer: 'https://login.microsoftonline.com/{TENANT}/v2.0', tenants: [{ANOTHER}]}}",
+                "one tenant",
+            ),
+            (".tenants", f"{{issuer: 'https://id.example.com', tenants: [{ANOTHER}]}}", "not used"),
+            (".audiences", "'https://accounts.google.com'", "none is named"),
+            (".scopes", "'https://accounts.google.com'", "carry no scopes"),
+            (".client_id", "{issuer: 'https://github.com', scopes: [mcp]}", "any GitHub application"),
+            (".client_id", "{issuer: 'https://id.example.com', kind: introspection}", "credentials"),
+            (".any_app", "{issuer: 'https://github.com', scopes: [mcp], any_app: true, client_id: x}", "mean nothing"),
+            (".any_app", "{issuer: 'https://id.example.com', any_app: true}", "not used"),
+            (".jwks_uri", "{issuer: 'https://github.com', jwks_uri: 'https://a.example', any_app: true}", "not used"),
+            (".scopes[0]", "{issuer: 'https://id.example.com', scopes: ['a b']}", "not one scope"),
+            (".audiences[0]", "{issuer: 'https://id.example.com', audiences: ['*']}", "not an audience"),
+        )
+    ),
+    (
+        "resource_server.issuers[1].name",
+        f"{UPSTREAM}resource_server: {{issuers: [{{issuer: 'https://a.example', name: a}}, "
+        "{issuer: 'https://b.example', name: a}]}\n",
+        "has it already",
+    ),
+    (
+        "resource_server.issuers[0].name",
+        f"{UPSTREAM}identity_providers: [{{name: work, kind: oidc, issuer: 'https://a.example', client_id: x}}]\n"
+        "resource_server: {issuers: [{issuer: 'https://b.example', name: work}]}\n",
+        "other people",
+    ),
+    ("resource_server.jwks_cache_ttl", f"{UPSTREAM}resource_server: {{jwks_cache_ttl: 5}}\n", "not between"),
+    ("resource_server.issuers", f"{UPSTREAM}resource_server: {{identifiers: ['api://x']}}\n", "no issuer is named"),
     (
         "tenants.domains.corp.example",
         f"{UPSTREAM}tenants: {{domains: {{corp.example: a, corp.example: b}}}}\n",

@@ -25,7 +25,7 @@ _numbers = itertools.count()
 class Issuer(ScriptedIdentityProvider):
     """Signs access tokens for whomever a test names."""
 
-    def token(self, scopes: str = "tickets.read", **claims: Any) -> str:
+    def access_token(self, scopes: str = "tickets.read", **claims: Any) -> str:
         now = int(time.time())
         said = {
             "iss": self.issuer,

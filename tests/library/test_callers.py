@@ -56,7 +56,7 @@ async def test_a_hundred_interleaved_streams_see_their_own_callers(issuer: Issue
     async with in_process(app) as http:
 
         async def one(person: str) -> None:
-            answer = await http.get("/mcp", headers=bearer(issuer.token(sub=person)))
+            answer = await http.get("/mcp", headers=bearer(issuer.access_token(sub=person)))
             assert answer.text == f"data: {person}\n\n" * 5
 
         await asyncio.gather(*map(one, PEOPLE))
@@ -85,19 +85,17 @@ async def test_several_applications_in_one_process(issuer: Issuer) -> None:
             seen.append(current_principal().subject)
         await streaming(scope, receive, send)
 
-    token = issuer.token(sub="of the inner", aud="http://127.0.0.1:3000/inner")
+    token = issuer.access_token(sub="of the inner", aud="http://127.0.0.1:3000/inner")
     door = protect(outer, resource=RESOURCE, issuers=[issuer.issuer])
     async with in_process(door) as http, lifespan_of(inner):
-        await http.get("/mcp", headers=bearer(issuer.token(sub="of the outer")))
+        await http.get("/mcp", headers=bearer(issuer.access_token(sub="of the outer")))
         await all_done()
     assert seen == ["of the outer", "data: of the inner", "of the outer"]
 
 
 def slow_server(kind: str) -> Any:
     """A server with a tool that asks again and again who calls."""
-    mcp: Any = MCPServer("Slow") if kind == "sdk" else FastMCP("Slow")
 
-    @mcp.tool()
     async def who(times: int) -> list[str]:
         seen = []
         for _ in range(times):
@@ -105,10 +103,12 @@ def slow_server(kind: str) -> Any:
             seen.append(current_principal().subject)
         return seen
 
-    @mcp.tool()
     def scopes() -> list[str]:
         return sorted(current_principal().scopes)
 
+    mcp: Any = MCPServer("Slow") if kind == "sdk" else FastMCP("Slow")
+    mcp.tool()(who)
+    mcp.tool()(scopes)
     return mcp.streamable_http_app() if kind == "sdk" else mcp.http_app()
 
 
@@ -130,7 +130,7 @@ async def test_tools_of_many_clients_at_once(kind: str, mode: Any, issuer: Issue
     app = protect(slow_server(kind), resource=resource, issuers=[issuer.issuer], scopes=["tickets.read"])
 
     async def one(person: str) -> None:
-        auth = Bearer(issuer.token(sub=person, aud=resource))
+        auth = Bearer(issuer.access_token(sub=person, aud=resource))
         async with (
             httpx2.AsyncClient(auth=auth, trust_env=False, timeout=30) as http,
             Client(streamable_http_client(resource, http_client=http), mode=mode) as client,
@@ -148,14 +148,14 @@ async def test_a_legacy_session_sees_the_token_of_each_request(kind: str, issuer
     """The session's loop was started by the first request; after a step-up the next one brings another token."""
     resource = f"http://127.0.0.1:{port}/mcp"
     app = protect(slow_server(kind), resource=resource, issuers=[issuer.issuer], scopes=["a"])
-    auth = Bearer(issuer.token("a", aud=resource))
+    auth = Bearer(issuer.access_token("a", aud=resource))
     async with (
         served(app, port),
         httpx2.AsyncClient(auth=auth, trust_env=False, timeout=30) as http,
         Client(streamable_http_client(resource, http_client=http), mode="legacy") as client,
     ):
         assert (await client.call_tool("scopes", {})).structured_content == {"result": ["a"]}
-        auth.token = issuer.token("a b", aud=resource)
+        auth.token = issuer.access_token("a b", aud=resource)
         assert (await client.call_tool("scopes", {})).structured_content == {"result": ["a", "b"]}
 
 
@@ -175,11 +175,11 @@ async def test_a_session_is_of_whoever_opened_it(kind: str, issuer: Issuer) -> N
         },
     }
     async with in_process(app) as http:
-        ada = await http.post("/mcp", json=opening, headers={**headers, **bearer(issuer.token(sub="ada"))})
+        ada = await http.post("/mcp", json=opening, headers={**headers, **bearer(issuer.access_token(sub="ada"))})
         headers["Mcp-Session-Id"] = ada.headers["mcp-session-id"]
         listing = json.dumps({"jsonrpc": "2.0", "id": 2, "method": "tools/list"})
         for sub, client, status in [("eve", "client-1", 404), ("ada", "client-2", 404), ("ada", "client-1", 200)]:
-            token = issuer.token(sub=sub, client_id=client)
+            token = issuer.access_token(sub=sub, client_id=client)
             answer = await http.post("/mcp", content=listing, headers={**headers, **bearer(token)})
             assert answer.status_code == status, answer.text
 
@@ -199,7 +199,7 @@ async def test_the_sdk_own_way_to_the_token_works_and_does_not_show_it(issuer: I
 
     app = protect(mcp.streamable_http_app(), resource=RESOURCE, issuers=[issuer.issuer])
     async with in_process(app) as http:
-        answer = await call(http, issuer.token(), modern("old"))
+        answer = await call(http, issuer.access_token(), modern("old"))
     assert answer.json()["result"]["structuredContent"] == {"result": ["client-1", ["tickets.read"], ""]}
     assert get_access_token() is None
 
@@ -222,13 +222,13 @@ async def test_a_background_task_of_starlette_keeps_its_caller(issuer: Issuer) -
     app = protect(Starlette(routes=[Route("/mcp", endpoint)]), resource=RESOURCE, issuers=[issuer.issuer])
     async with in_process(app) as http:
         for person in PEOPLE[:5]:
-            await http.get("/mcp", headers=bearer(issuer.token(sub=person)))
+            await http.get("/mcp", headers=bearer(issuer.access_token(sub=person)))
     assert seen == PEOPLE[:5]
 
 
 async def test_starlette(example: Example, issuer: Issuer) -> None:
     app = example("starlette_app", RESOURCE, issuer.issuer)
-    reader, writer = bearer(issuer.token()), bearer(issuer.token("tickets.read tickets.write", sub="bob"))
+    reader, writer = bearer(issuer.access_token()), bearer(issuer.access_token("tickets.read tickets.write", sub="bob"))
     async with in_process(app) as http:
         assert (await http.get("/me", headers=reader)).json() == {"subject": "ada"}
         assert (await http.get("/events", headers=reader)).text.count("for ada") == 3
@@ -248,7 +248,7 @@ async def test_a_websocket(example: Example, issuer: Issuer, port: int) -> None:
     app = example("starlette_app", RESOURCE, issuer.issuer)
     async with served(app, port) as url:
         echo = f"ws{url.removeprefix('http')}/echo"
-        async with connect(echo, additional_headers=bearer(issuer.token()), proxy=None) as socket:
+        async with connect(echo, additional_headers=bearer(issuer.access_token()), proxy=None) as socket:
             assert await socket.recv() == "ada"
         with pytest.raises(InvalidStatus) as refused:
             await connect(echo, proxy=None)
@@ -258,7 +258,7 @@ async def test_a_websocket(example: Example, issuer: Issuer, port: int) -> None:
 
 async def test_fastapi(example: Example, issuer: Issuer) -> None:
     app = example("fastapi_app", RESOURCE, issuer.issuer)
-    reader, writer = bearer(issuer.token()), bearer(issuer.token("tickets.read tickets.write"))
+    reader, writer = bearer(issuer.access_token()), bearer(issuer.access_token("tickets.read tickets.write"))
     async with in_process(app) as http:
         assert (await http.get("/healthz")).json() == "alive"
         assert (await http.get("/me", headers=reader)).json() == {"subject": "ada", "issuer": issuer.issuer}

@@ -45,7 +45,7 @@ from vestibule import protect
 async def main():
     async with Issuer() as issuer:
         async with in_process(protect(whoami, resource=RESOURCE, issuers=[issuer.issuer])) as http:
-            answer = await http.post("/mcp", headers=bearer(issuer.token()))
+            answer = await http.post("/mcp", headers=bearer(issuer.access_token()))
     print(answer.status_code, *[name for name in sys.modules if name not in before])
 
 asyncio.run(main())

@@ -33,7 +33,7 @@ def door(issuer: Issuer, **options: Any) -> Any:
 
 async def test_a_token_of_a_trusted_issuer_comes_in(issuer: Issuer) -> None:
     async with in_process(door(issuer)) as http:
-        answer = await http.post("/mcp", headers=bearer(issuer.token()))
+        answer = await http.post("/mcp", headers=bearer(issuer.access_token()))
     assert answer.json() == {"subject": "ada", "state": ["principal"]}
 
 
@@ -52,7 +52,7 @@ async def test_without_credentials_the_challenge_names_scopes_and_no_error(issue
 
 async def test_too_few_scopes_are_told_all_that_is_needed(issuer: Issuer) -> None:
     async with in_process(door(issuer, scopes=["a", "b"])) as http:
-        answer = await http.post("/mcp", headers=bearer(issuer.token("b")))
+        answer = await http.post("/mcp", headers=bearer(issuer.access_token("b")))
     assert answer.status_code == 403
     challenge = answer.headers["www-authenticate"]
     assert 'error="insufficient_scope"' in challenge
@@ -72,7 +72,7 @@ async def test_too_few_scopes_are_told_all_that_is_needed(issuer: Issuer) -> Non
 )
 async def test_a_token_that_is_not_for_here_is_refused(issuer: Issuer, claims: dict[str, Any], code: str) -> None:
     async with in_process(door(issuer)) as http:
-        answer = await http.post("/mcp", headers=bearer(issuer.token(**claims)))
+        answer = await http.post("/mcp", headers=bearer(issuer.access_token(**claims)))
     assert answer.status_code == 401
     assert answer.json()["error"]["data"]["error_code"] == code
     assert 'error="invalid_token"' in answer.headers["www-authenticate"]
@@ -81,7 +81,7 @@ async def test_a_token_that_is_not_for_here_is_refused(issuer: Issuer, claims: d
 async def test_a_token_that_somebody_else_signed_is_refused(issuer: Issuer) -> None:
     right = issuer.signing
     issuer.signing = SigningKey(right.kid)
-    forged = issuer.token()
+    forged = issuer.access_token()
     issuer.signing = right
     async with in_process(door(issuer)) as http:
         answer = await http.post("/mcp", headers=bearer(forged))
@@ -91,12 +91,12 @@ async def test_a_token_that_somebody_else_signed_is_refused(issuer: Issuer) -> N
 @pytest.mark.parametrize("authorization", ["Basic YTpi", "Bearer", "Bearer a b", "Bearer é", "bearer \x00"])
 async def test_what_is_no_bearer_token_is_refused(issuer: Issuer, authorization: str) -> None:
     async with in_process(door(issuer)) as http:
-        answer = await http.post("/mcp", headers={"Authorization": authorization.encode()})
+        answer = await http.post("/mcp", headers={b"Authorization": authorization.encode()})
     assert answer.status_code == 401
 
 
 async def test_a_token_that_is_bound_to_a_key_is_refused_without_a_proof_checker(issuer: Issuer) -> None:
-    token = issuer.token(cnf={"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"})
+    token = issuer.access_token(cnf={"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"})
     async with in_process(door(issuer)) as http:
         for scheme in ("Bearer", "DPoP"):
             answer = await http.post("/mcp", headers={"Authorization": f"{scheme} {token}"})
@@ -105,12 +105,12 @@ async def test_a_token_that_is_bound_to_a_key_is_refused_without_a_proof_checker
 
 async def test_the_dpop_scheme_needs_a_bound_token(issuer: Issuer) -> None:
     async with in_process(door(issuer)) as http:
-        answer = await http.post("/mcp", headers={"Authorization": f"DPoP {issuer.token()}"})
+        answer = await http.post("/mcp", headers={"Authorization": f"DPoP {issuer.access_token()}"})
     assert answer.status_code == 401
 
 
 async def test_credentials_stand_once_in_a_header(issuer: Issuer) -> None:
-    token = issuer.token()
+    token = issuer.access_token()
     async with in_process(door(issuer)) as http:
         twice = await http.post("/mcp", headers=[("Authorization", f"Bearer {token}")] * 2)
         url = await http.post(f"/mcp?access_token={token}", headers=bearer(token))
@@ -118,7 +118,7 @@ async def test_credentials_stand_once_in_a_header(issuer: Issuer) -> None:
 
 
 async def test_only_pages_of_known_origins_may_call(issuer: Issuer) -> None:
-    headers = bearer(issuer.token())
+    headers = bearer(issuer.access_token())
     async with in_process(door(issuer, origins=["https://app.example.com"])) as http:
         for origin, status in [
             ("https://app.example.com", 200),
@@ -139,7 +139,7 @@ async def test_an_api_key_is_one_credential_and_asked_of_its_reader(issuer: Issu
     async with in_process(door(issuer, api_key=read)) as http:
         assert (await http.post("/mcp", headers={"X-API-Key": "key-of-a-machine"})).status_code == 200
         assert (await http.post("/mcp", headers={"X-API-Key": "other"})).status_code == 401
-        both = {"X-API-Key": "key-of-a-machine", **bearer(issuer.token())}
+        both = {"X-API-Key": "key-of-a-machine", **bearer(issuer.access_token())}
         assert (await http.post("/mcp", headers=both)).status_code == 400
 
 
@@ -154,14 +154,14 @@ async def principal_of(issuer: Issuer) -> Principal:
 
     guarded = protect(app, resource=RESOURCE, issuers=[issuer.issuer])
     async with in_process(guarded) as http:
-        await http.post("/mcp", headers=bearer(issuer.token()))
+        await http.post("/mcp", headers=bearer(issuer.access_token()))
     return found[0]
 
 
 async def test_public_paths_are_exactly_those(issuer: Issuer) -> None:
     async with in_process(door(issuer, public=["/healthz"])) as http:
         assert (await http.get("/healthz")).json() == {"subject": None, "state": []}
-        assert (await http.get("/healthz", headers=bearer(issuer.token()))).json()["subject"] is None
+        assert (await http.get("/healthz", headers=bearer(issuer.access_token()))).json()["subject"] is None
         for path in ("/healthz/", "/healthz/x", "/Healthz", "//healthz", "/x?/healthz", "/x%2Fhealthz", "/healthz%00"):
             assert (await http.get(path)).status_code == 401, path
 
@@ -183,7 +183,7 @@ async def test_the_metadata_stand_at_both_paths_and_never_follow_the_host(issuer
 
 
 async def test_an_issuer_that_does_not_answer_is_no_refusal_of_the_token(issuer: Issuer) -> None:
-    token, app = issuer.token(), door(issuer)
+    token, app = issuer.access_token(), door(issuer)
     await issuer.stop()
     async with in_process(app) as http:
         answer = await http.post("/mcp", headers=bearer(token))
@@ -195,20 +195,20 @@ async def test_an_issuer_that_does_not_answer_is_no_refusal_of_the_token(issuer:
 async def test_the_keys_of_an_issuer_are_fetched_once(issuer: Issuer) -> None:
     async with in_process(door(issuer)) as http:
         for _ in range(5):
-            assert (await http.post("/mcp", headers=bearer(issuer.token()))).status_code == 200
+            assert (await http.post("/mcp", headers=bearer(issuer.access_token()))).status_code == 200
     assert len(issuer.asked("/jwks")) == 1
 
 
 async def test_the_lifespan_is_the_applications_and_closes_what_was_opened(issuer: Issuer) -> None:
     app = door(issuer)
     async with in_process(app) as http:
-        assert (await http.post("/mcp", headers=bearer(issuer.token()))).status_code == 200
+        assert (await http.post("/mcp", headers=bearer(issuer.access_token()))).status_code == 200
         assert issuer.open_connections == 1
     async with asyncio.timeout(2):  # idle connections would stay for four seconds
         while issuer.open_connections:
             await asyncio.sleep(0.01)
     async with in_process(app) as http:  # a second start finds everything anew
-        assert (await http.post("/mcp", headers=bearer(issuer.token()))).status_code == 200
+        assert (await http.post("/mcp", headers=bearer(issuer.access_token()))).status_code == 200
 
 
 def test_one_application_in_several_event_loops() -> None:
@@ -219,7 +219,7 @@ def test_one_application_in_several_event_loops() -> None:
     with asyncio.Runner() as home:
         issuer = Issuer()
         home.run(issuer.start())
-        app, token = door(issuer), issuer.token()
+        app, token = door(issuer), issuer.access_token()
         assert home.run(once()) == 200
         elsewhere = threading.Thread(target=lambda: statuses.append(asyncio.run(once())))
         statuses: list[int] = []

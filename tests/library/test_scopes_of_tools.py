@@ -134,22 +134,22 @@ def scope_of(answer: httpx2.Response) -> str:
 
 async def test_a_tool_asks_for_all_its_scopes_before_it_runs(server: Server, issuer: Issuer) -> None:
     async with in_process(guarded(server, issuer)) as http:
-        refused = await call(http, issuer.token("tickets.read"), modern("close_ticket", number=1))
+        refused = await call(http, issuer.access_token("tickets.read"), modern("close_ticket", number=1))
         assert scope_of(refused) == "tickets.read tickets.write"
         assert refused.json()["id"] == 7
         assert refused.json()["error"]["data"]["error_code"] == "INSUFFICIENT_SCOPE"
-        assert scope_of(await call(http, issuer.token(""), modern("close_ticket", number=1))) == (
+        assert scope_of(await call(http, issuer.access_token(""), modern("close_ticket", number=1))) == (
             "tickets.read tickets.write"
         )
         assert ran == []
-        allowed = await call(http, issuer.token("tickets.write tickets.read"), modern("close_ticket", number=1))
+        allowed = await call(http, issuer.access_token("tickets.write tickets.read"), modern("close_ticket", number=1))
         assert "ada closed 1: done" in allowed.text
         assert ran == ["close_ticket"]
 
 
 async def test_either_order_of_decorators_and_any_name(server: Server, issuer: Issuer) -> None:
     async with in_process(guarded(server, issuer)) as http:
-        token = issuer.token("tickets.read")
+        token = issuer.access_token("tickets.read")
         assert scope_of(await call(http, token, modern("drop_all"))) == "tickets.read tickets.admin"
         assert scope_of(await call(http, token, modern("rename-ticket", number=1))) == (
             "tickets.read tickets.write tickets.names"
@@ -165,7 +165,7 @@ async def test_a_legacy_request_is_read_by_its_body(server: Server, issuer: Issu
     for name in ("MCP-Protocol-Version", "Mcp-Method", "Mcp-Name"):
         del request["headers"][name]
     async with in_process(guarded(server, issuer)) as http:
-        assert scope_of(await call(http, issuer.token(), request)) == "tickets.read tickets.write"
+        assert scope_of(await call(http, issuer.access_token(), request)) == "tickets.read tickets.write"
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ async def test_headers_and_body_must_agree(server: Server, issuer: Issuer, heade
     if value is not None:
         request["headers"][header] = value
     async with in_process(guarded(server, issuer)) as http:
-        answer = await call(http, issuer.token("tickets.read tickets.write"), request)
+        answer = await call(http, issuer.access_token("tickets.read tickets.write"), request)
     assert answer.status_code == 400
     assert answer.json()["error"]["code"] == -32020
     assert ran == []
@@ -203,7 +203,7 @@ async def test_a_body_with_two_readings_calls_nothing(
         del request["headers"][name]
     request["content"] = tamper(request["content"])
     async with in_process(guarded(server, issuer)) as http:
-        assert (await call(http, issuer.token("tickets.read"), request)).status_code == 400
+        assert (await call(http, issuer.access_token("tickets.read"), request)).status_code == 400
         assert (await http.post("/mcp", content=request["content"], headers=request["headers"])).status_code == 401
     assert ran == []
 
@@ -278,7 +278,7 @@ async def test_a_nested_call_is_refused_with_all_that_the_operation_needs(issuer
 
     door = protect(app, resource=RESOURCE, issuers=[issuer.issuer], scopes=["base"], mcp_paths=["/elsewhere"])
     async with in_process(door) as http:
-        answer = await http.post("/mcp", headers=bearer(issuer.token("base")))
+        answer = await http.post("/mcp", headers=bearer(issuer.access_token("base")))
     assert (answer.status_code, answer.text) == (200, "caught")  # what the application handles is its own
     assert seen == [("base", "inner")]
 
@@ -303,4 +303,4 @@ def test_scopes_that_are_none_are_refused_at_once(scopes: tuple[str, ...]) -> No
 
 def test_only_functions_are_decorated() -> None:
     with pytest.raises(TypeError):
-        require_scopes("a")(object())  # type: ignore[type-var]
+        require_scopes("a")(object())  # type: ignore[arg-type]

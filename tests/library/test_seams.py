@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx2
@@ -19,7 +20,7 @@ SEAMS = ["mcp_sdk_seam", "fastmcp_seam"]
 @pytest.mark.parametrize("name", SEAMS)
 async def test_the_seam_knows_the_caller(name: str, example: Example, issuer: Issuer) -> None:
     async with in_process(example(name, RESOURCE, issuer.issuer)) as http:
-        answer = await call(http, issuer.token(), modern("who_am_i"))
+        answer = await call(http, issuer.access_token(), modern("who_am_i"))
     assert "ada" in answer.text
 
 
@@ -34,22 +35,22 @@ async def test_the_seam_knows_the_caller(name: str, example: Example, issuer: Is
     ],
 )
 async def test_the_seam_refuses_what_is_not_for_here(
-    name: str, claims: dict[str, object], example: Example, issuer: Issuer
+    name: str, claims: dict[str, Any], example: Example, issuer: Issuer
 ) -> None:
     async with in_process(example(name, RESOURCE, issuer.issuer)) as http:
-        assert (await call(http, issuer.token(**claims), modern("who_am_i"))).status_code == 401
+        assert (await call(http, issuer.access_token(**claims), modern("who_am_i"))).status_code == 401
         assert (await call(http, "no-token", modern("who_am_i"))).status_code == 401
-        assert (await call(http, issuer.token("other"), modern("who_am_i"))).status_code == 403
+        assert (await call(http, issuer.access_token("other"), modern("who_am_i"))).status_code == 403
 
 
 @pytest.mark.parametrize("name", SEAMS)
 async def test_a_tool_behind_the_seam_says_what_it_needs(name: str, example: Example, issuer: Issuer) -> None:
     async with in_process(example(name, RESOURCE, issuer.issuer)) as http:
-        refused = await call(http, issuer.token(), modern("close_ticket", number=1))
+        refused = await call(http, issuer.access_token(), modern("close_ticket", number=1))
         assert refused.status_code == 200
         assert refused.json()["result"]["isError"]
         assert "This needs the scope tickets.write." in refused.text
-        allowed = await call(http, issuer.token("tickets.read tickets.write"), modern("close_ticket", number=1))
+        allowed = await call(http, issuer.access_token("tickets.read tickets.write"), modern("close_ticket", number=1))
         assert "ada closed 1" in allowed.text
 
 
@@ -65,7 +66,7 @@ async def test_the_seam_names_the_issuer_to_the_letter(name: str, example: Examp
 
 @pytest.mark.parametrize("name", SEAMS)
 async def test_an_issuer_that_does_not_answer_is_no_bad_token(name: str, example: Example, issuer: Issuer) -> None:
-    app, token = example(name, RESOURCE, issuer.issuer), issuer.token()
+    app, token = example(name, RESOURCE, issuer.issuer), issuer.access_token()
     await issuer.stop()
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:3000") as http:

@@ -61,7 +61,7 @@ async def tickets(request: pytest.FixtureRequest, example: Example, tmp_path: Pa
 async def protected(name: str, example: Example, folder: Path) -> AsyncIterator[Door]:
     port = free_port()
     origin = f"http://127.0.0.1:{port}"
-    keys = {
+    keys: dict[str, Any] = {
         "public_url": origin,
         "upstreams": [{"name": "main", "url": "http://127.0.0.1:9/unused", "scopes": SCOPES}],
         "tokens": {"format": "jwt"},

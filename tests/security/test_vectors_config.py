@@ -16,6 +16,7 @@ from tests.parts.processes import free_port
 CANARY = "c4n4ry-9f8e7d6c5b4a3210"
 STRONG = "q3Xc8VbWm1tYd0Zr7Nf2Kp9Lh5Gs4Jw6Ea-TuIoPyQk"
 UPSTREAM = "upstreams: [{name: tickets, url: 'http://127.0.0.1:3999/mcp'}]\n"
+ISSUER = UPSTREAM + "resource_server: {issuers: [{issuer: 'https://id.example.com'%s}]}\n"
 PUBLIC = (
     "public_url: https://gw.example.com\n"
     "identity_providers: [{name: work, kind: oidc, issuer: 'https://id.example.com', client_id: gateway%s}]\n"
@@ -50,6 +51,18 @@ CASES = [
     Case("CFG-004", f"{UPSTREAM}trusted_proxies: ['::/0']\n", "trusted_proxies[0]", "everybody"),
     Case("CFG-005", f"{UPSTREAM}resource_server: {{audiences: []}}\n", "resource_server.audiences", "anybody"),
     Case("CFG-005", f"{UPSTREAM}audiences: []\n", "audiences", "anybody"),
+    Case("CFG-005", f"{UPSTREAM}resource_server: {{mode: cloud}}\n", "resource_server.issuers", "nobody's tokens"),
+    Case("CFG-005", ISSUER % ", algorithms: []", "resource_server.issuers[0].algorithms", "any signature"),
+    Case("CFG-005", ISSUER % ", audiences: []", "resource_server.issuers[0].audiences", "anybody"),
+    Case("CFG-006", ISSUER % ", algorithms: [RS256, HS256]", "resource_server.issuers[0].algorithms", "shared secret"),
+    Case("CFG-006", ISSUER % ", algorithms: [none]", "resource_server.issuers[0].algorithms", "no signature"),
+    Case("CFG-006", ISSUER % ", algorithms: [HS256]", "resource_server.issuers[0].algorithms[0]", ""),
+    Case(
+        "CFG-012",
+        f"{UPSTREAM}resource_server: {{issuers: ['https://login.microsoftonline.com/common/v2.0']}}\n",
+        "resource_server.issuers[0].tenants",
+        "everybody",
+    ),
     Case("CFG-006", f"{UPSTREAM}algorithms: [RS256, HS256]\n", "algorithms", "shared secret"),
     Case(
         "CFG-006", f"{UPSTREAM}resource_server: {{algorithms: [none]}}\n", "resource_server.algorithms", "no signature"

@@ -61,6 +61,10 @@ def _summary(configuration: "Configuration") -> dict[str, Any]:
             for one in configuration.upstreams
         ],
         "identity_providers": [{"name": one.name, "kind": one.kind} for one in configuration.identity_providers],
+        "resource_server": {
+            "mode": configuration.resource_server.mode,
+            "issuers": [one.issuer for one in configuration.resource_server.issuers],
+        },
         "store": "postgresql" if configuration.store.startswith("postgres") else "sqlite",
     }
 
@@ -74,6 +78,8 @@ def _print_summary(configuration: "Configuration", file: str, notes: Sequence[st
         say(f"  /{one.name}/mcp  →  {one.url}  (access {one.access}{shown})")
     for provider in configuration.identity_providers:
         say(f"  people sign in with   {provider.name} ({provider.kind})")
+    for issuer in configuration.resource_server.issuers:
+        say(f"  tokens accepted of    {issuer.issuer}")
     for note in notes:
         say(f"  note: {note}", style="yellow")
 

@@ -34,6 +34,7 @@ from vestibule.config.provider_rules import (
     names_rename_something,
     services,
 )
+from vestibule.config.resource_server_rules import RESOURCE_SERVER_RULES
 from vestibule.config.secret_rules import (
     key_file_is_private,
     previous_secrets_are_strong,
@@ -125,7 +126,7 @@ def upstream_is_not_us(configuration: Configuration) -> Iterator[Fault]:
 
 
 def somebody_can_sign_in(configuration: Configuration) -> Iterator[Fault]:
-    if configuration.identity_providers or configuration.is_loopback:
+    if configuration.identity_providers or configuration.is_loopback or not configuration.signs_people_in:
         return
     if any(upstream.access == "required" for upstream in configuration.upstreams):
         yield Fault(
@@ -288,6 +289,7 @@ RULES: tuple[Rule, ...] = (
     durations_are_within_bounds,
     sizes_are_within_bounds,
     refresh_tokens_outlive_access_tokens,
+    *RESOURCE_SERVER_RULES,
     store_is_one_we_have,
     replicas_share_everything,
 )

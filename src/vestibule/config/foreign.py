@@ -22,11 +22,11 @@ class ForeignName:
 
 
 FOREIGN_NAMES: tuple[ForeignName, ...] = (
-    ForeignName("AUTH_MODE", "", "later: resource_server; signing in is always required here"),
-    ForeignName("RESOURCE_IDENTIFIER", "", "later: resource_server.identifiers"),
-    ForeignName("ALLOWED_ISSUERS", "", "later: resource_server.issuers"),
-    ForeignName("JWKS_CACHE_TTL", "", "later: resource_server.jwks_cache_ttl"),
-    ForeignName("SCOPES_SUPPORTED", "", "later; today: upstreams[].scopes.default"),
+    ForeignName("AUTH_MODE", "resource_server.mode", "local, cloud or auto; none is a fault"),
+    ForeignName("RESOURCE_IDENTIFIER", "resource_server.identifiers", "one, or a list with commas between"),
+    ForeignName("ALLOWED_ISSUERS", "resource_server.issuers", "a list with commas between"),
+    ForeignName("JWKS_CACHE_TTL", "resource_server.jwks_cache_ttl", "seconds"),
+    ForeignName("SCOPES_SUPPORTED", "resource_server.scopes_supported", "a list with commas between"),
     ForeignName("CHECKLIST_DIR", "", "later: vestibule server knowledge"),
     ForeignName("PROCESS_DIR", "", "later: vestibule server knowledge"),
     ForeignName("MCP_PORT", "listen", "its port"),
@@ -58,6 +58,7 @@ FOREIGN_NAMES: tuple[ForeignName, ...] = (
     ForeignName("MCP_HTTP_CORS_ORIGINS", "cors_origins", "a list with commas between"),
 )
 
+_NO_AUTH = frozenset({"none", "off", "no", "false", "0", "disabled", "anonymous"})
 _LEVELS = {"trace": "debug", "notice": "info", "warn": "warning", "critical": "error", "fatal": "error"}
 
 
@@ -71,6 +72,22 @@ def foreign_values(environ: Mapping[str, str]) -> Iterator[tuple[str, KeyPath, A
         yield "LOG_LEVEL", ("logging", "level"), _LEVELS.get(text, text)
     if text := environ.get("MCP_HTTP_CORS_ORIGINS", "").strip():
         yield "MCP_HTTP_CORS_ORIGINS", ("cors_origins",), [one for one in re.split(r"[\s,\[\]\"']+", text) if one]
+    yield from _resource_server(environ)
+
+
+def _resource_server(environ: Mapping[str, str]) -> Iterator[tuple[str, KeyPath, Any]]:
+    mode = environ.get("AUTH_MODE", "").strip().lower()
+    if mode and mode not in _NO_AUTH:  # that has a fault of its own
+        yield "AUTH_MODE", ("resource_server", "mode"), mode
+    if ttl := environ.get("JWKS_CACHE_TTL", "").strip():
+        yield "JWKS_CACHE_TTL", ("resource_server", "jwks_cache_ttl"), ttl
+    for name, key in (
+        ("RESOURCE_IDENTIFIER", "identifiers"),
+        ("ALLOWED_ISSUERS", "issuers"),
+        ("SCOPES_SUPPORTED", "scopes_supported"),
+    ):
+        if texts := [one for one in re.split(r"[\s,\[\]\"']+", environ.get(name, "")) if one]:
+            yield name, ("resource_server", key), texts
 
 
 def _listen(environ: Mapping[str, str]) -> Iterator[tuple[str, KeyPath, Any]]:
@@ -89,6 +106,12 @@ def faults_of_foreign_names(environ: Mapping[str, str]) -> Iterator[Fault]:
         text = environ.get(foreign.name)
         if text is not None and not text.strip() and foreign.key:
             yield Fault(foreign.name, "the variable is empty", "unset it, or give it a value")
+        elif foreign.name == "AUTH_MODE" and text and text.strip().lower() in _NO_AUTH:
+            yield Fault(
+                foreign.name,
+                "there is no switch that turns signing in off",
+                "write local, cloud or auto; access: anonymous opens one upstream by name",
+            )
         elif text and foreign.name.startswith("MCP_HTTP_TLS_"):
             yield Fault(
                 foreign.name,

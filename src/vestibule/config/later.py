@@ -14,7 +14,6 @@ _REMOVE = "remove it"
 _TLS = "let a reverse proxy serve https; name its address in public_url and its network in trusted_proxies"
 
 LATER_KEYS: Mapping[str, tuple[str, str]] = {
-    "resource_server": ("accept the tokens of other issuers", _REMOVE),
     "tenants": ("keep tenants apart", "remove it; run one server for each organisation"),
     "policy": ("have policies", "remove it; scopes.default says what every call needs"),
     "limits": ("limit rates", "remove it; limit them in your reverse proxy"),

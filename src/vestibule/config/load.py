@@ -50,7 +50,8 @@ def load(
     faults += faults_of_dangerous_forms(document)
     faults += take_what_is_never_allowed(document)
     faults += take_what_comes_later(document)
-    faults += _take_what_is_empty(document)
+    told = {fault.key for fault in faults}
+    faults += [fault for fault in _take_what_is_empty(document) if fault.key not in told]
     configuration, more = _validate(document, environ)
     faults = list(dict.fromkeys(faults))
     faults += [fault for fault in more if fault.key not in {known.key for known in faults}]

@@ -26,6 +26,7 @@ from vestibule.config.authorization import (
     TokensConfig,
 )
 from vestibule.config.providers import IdentityProviderConfig
+from vestibule.config.resource_server import ResourceServerConfig
 from vestibule.config.sections import HttpConfig, KeysConfig, LoggingConfig, Model, OutboundConfig
 from vestibule.config.values import Duration, Name, SecretValue, StoreAddress
 
@@ -142,6 +143,11 @@ class Configuration(Model):
     authorization: AuthorizationConfig = Field(
         AuthorizationConfig(), description="What is asked of every client.", examples=[{"needs_pushed_requests": True}]
     )
+    resource_server: ResourceServerConfig = Field(
+        ResourceServerConfig(),
+        description="Whose access tokens are accepted: our own, those of other issuers, or both.",
+        examples=[{"issuers": ["https://login.example.com"]}],
+    )
     assertion_issuers: tuple[AssertionIssuerConfig, ...] = Field(
         (),
         description="Whose assertions are taken as grants: enterprises' identity providers, workloads' platforms.",
@@ -205,6 +211,11 @@ class Configuration(Model):
     @property
     def issuer(self) -> str:
         return self.public_url
+
+    @property
+    def signs_people_in(self) -> bool:
+        """Whether this server gives tokens itself."""
+        return self.resource_server.mode != "cloud"
 
     @property
     def is_loopback(self) -> bool:

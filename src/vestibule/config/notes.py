@@ -9,7 +9,7 @@ from vestibule.config.provider_rules import lets_everybody_in, services
 
 def notes_on(configuration: Configuration, environ: Mapping[str, str]) -> Sequence[str]:
     notes = []
-    if not configuration.identity_providers and configuration.is_loopback:
+    if not configuration.identity_providers and configuration.is_loopback and configuration.signs_people_in:
         notes.append("no identity provider is configured, so people use the development sign-in, without passwords")
     if any(upstream.access == "anonymous" for upstream in configuration.upstreams):
         names = ", ".join(upstream.name for upstream in configuration.upstreams if upstream.access == "anonymous")
@@ -18,6 +18,11 @@ def notes_on(configuration: Configuration, environ: Mapping[str, str]) -> Sequen
         if lets_everybody_in(one):
             limits = "hosted_domain" if one.kind == "google" else "organizations or teams"
             notes.append(f"everybody who has an account there may sign in with {one.name}; {limits} would limit that")
+    notes += [
+        f"tokens that any application got from {one.issuer} open this server: any_app"
+        for one in configuration.resource_server.issuers
+        if one.any_app
+    ]
     if not configuration.is_loopback and not configuration.trusted_proxies:
         notes.append(
             "no proxy is named in trusted_proxies: behind one, everybody is one caller to the limits on "

@@ -38,6 +38,7 @@ from vestibule.model.operation import Operation, Presented, Reading
 from vestibule.model.proof import Proof
 from vestibule.model.secret import Secret, TokenDigest, digest
 from vestibule.model.tenant import Tenant, TenantState
+from vestibule.model.trusted_issuer import TrustedIssuer
 from vestibule.model.upstream import Resource, StaticCredential, Timeouts, Upstream
 
 __all__ = [
@@ -88,6 +89,7 @@ __all__ = [
     "TenantState",
     "Timeouts",
     "TokenDigest",
+    "TrustedIssuer",
     "Upstream",
     "digest",
 ]

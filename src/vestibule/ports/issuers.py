@@ -31,8 +31,9 @@ class IssuerKeys(Protocol):
     async def verified(self, token: str, *, algorithms: Collection[str] = ()) -> "Verified":
         """Header and claims of a token that one of the issuer's keys signed; the claims are not judged.
 
-        `algorithms`: empty means those of its metadata, or what its keys can do where that has no list. A token whose key is known, while its set is trusted, never
-        waits for the issuer. Raises `JwtError`; `FetchError` when the issuer does not answer and only it could tell.
+        `algorithms`: empty means those of its metadata, or what its keys can do where that has no list. A token whose
+        key is known, while its set is trusted, never waits for the issuer. Raises `JwtError`; `FetchError` when the
+        issuer does not answer and only it could tell.
         """
 
 

@@ -89,11 +89,14 @@ def openid_configuration(issuer: str, *, scopes: Sequence[str], features: Featur
     }
 
 
-def protected_resource_metadata(resource: Resource, issuer: str, *, scopes: Sequence[str]) -> dict[str, Any]:
-    """RFC 9728 §2: one resource, to the letter of the identifier that its URL is built from."""
+def protected_resource_metadata(resource: Resource, servers: Sequence[str], *, scopes: Sequence[str]) -> dict[str, Any]:
+    """RFC 9728 §2: one resource, to the letter of the identifier that its URL is built from.
+
+    `servers`: where clients sign in. Those of today take the first.
+    """
     document: dict[str, Any] = {
         "resource": resource.identifier,
-        "authorization_servers": [issuer],
+        "authorization_servers": list(servers),
         "bearer_methods_supported": ["header"],
         "dpop_signing_alg_values_supported": list(SIGNING_ALGORITHMS),
     }
@@ -104,12 +107,14 @@ def protected_resource_metadata(resource: Resource, issuer: str, *, scopes: Sequ
     return document
 
 
-def root_resource_metadata(public_url: str, resources: Sequence[Resource], issuer: str) -> dict[str, Any]:
+def root_resource_metadata(
+    public_url: str, resources: Sequence[Resource], servers: Sequence[str], *, scopes: Sequence[str] = ()
+) -> dict[str, Any]:
     """The document at the bare well-known path, for clients that look nowhere else: our origin as a whole."""
-    scopes = dict.fromkeys(scope for resource in resources for scope in resource.upstream.scopes)
+    scopes = scopes or tuple(dict.fromkeys(scope for resource in resources for scope in resource.upstream.scopes))
     return {
         "resource": public_url,
-        "authorization_servers": [issuer],
+        "authorization_servers": list(servers),
         "bearer_methods_supported": ["header"],
         "scopes_supported": list(scopes),
     }

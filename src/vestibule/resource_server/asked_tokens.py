@@ -20,7 +20,7 @@ from vestibule.errors import (
     InvalidToken,
     VestibuleError,
 )
-from vestibule.model import Identity, Secret
+from vestibule.model import Identity, Secret, TrustedIssuer
 from vestibule.oauth_client.client_authentication import with_secret
 from vestibule.ports import HttpAnswer, HttpClient, IssuerDocuments
 from vestibule.protocol import foreign_token as rules
@@ -30,11 +30,11 @@ from vestibule.protocol.github import UnreadablePerson, email_of, subject_of
 from vestibule.protocol.json_body import UnreadableJson, read_list, read_object
 from vestibule.protocol.registration import clean_name
 from vestibule.resource_server.signed_tokens import Found
-from vestibule.resource_server.trusted_issuer import TrustedIssuer
 
 AT_ONCE = 20  # questions to one issuer; the next one waits
 USUAL_LIFETIME = 3600  # seconds; of a token that does not end, until we want to see it again
 _GOOGLE_API = "https://oauth2.googleapis.com"
+_GITHUB = "https://github.com"
 _GITHUB_API = "https://api.github.com"
 _GITHUB_HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
 
@@ -201,7 +201,7 @@ class GitHubTokens:
     def __init__(self, trusted: TrustedIssuer, http: HttpClient) -> None:
         self.trusted = trusted
         self._http = http
-        self._url = trusted.api_url or _GITHUB_API
+        self._url = trusted.api_url or (_GITHUB_API if trusted.issuer == _GITHUB else f"{trusted.issuer}/api/v3")
         self._line = _line(trusted)
 
     async def verify(self, token: str, audiences: Collection[str], now: float) -> Found:

@@ -1,43 +1,67 @@
-"""From an Authorization header to a Principal.
+"""From what a request shows to a Principal: our own tokens, API keys, and the tokens of issuers that are trusted.
 
-The warm path is a digest and a dict: a token that was admitted for this resource stays admitted until it expires, is
-revoked, or falls out of the bounded cache. Opening a sealed token needs no store either.
+What is shown decides who judges it, and that one judges alone: a refusal is final, nobody else is tried.
+
+    X-API-Key, or a bearer beginning vsk_     the API keys
+    a bearer beginning vat_                   our own, sealed
+    a JWT whose iss is ours                   our own, signed
+    a JWT of another iss                      that issuer, if it is trusted
+    anything else                             the issuers that can be asked; none: it is no token of this server
+
+The warm path is a digest and a dict: what was admitted for this resource stays admitted until it expires, is revoked,
+has not been verified for a while, or falls out of the bounded cache.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from hashlib import sha256
+from typing import Literal, NamedTuple, Protocol
 
 from vestibule.errors import (
     InvalidDpopProof,
+    InvalidIssuer,
     InvalidProof,
-    InvalidSignature,
     InvalidToken,
     MissingAuthorization,
+    SeveralCredentials,
     StoreUnavailable,
     TokenRevoked,
     UseDpopNonce,
 )
 from vestibule.model import AccessToken, Presented, Principal, Resource
-from vestibule.ports import ProofChecker, Sealer, SigningKeys
-from vestibule.protocol.access_token import (
-    PURPOSE,
-    check_claims,
-    decode_claims,
-    is_signed,
-    read_signed_claims,
-    read_token,
-)
+from vestibule.ports import BlockStore, ProofChecker, Sealer, SigningKeys, TokenVerifier
+from vestibule.protocol.access_token import PREFIX, is_signed
 from vestibule.protocol.bearer import parse_authorization
+from vestibule.resource_server.blocked import BlockedPeople
+from vestibule.resource_server.brake import Brake
+from vestibule.resource_server.own_tokens import OwnTokens, principal_of
 from vestibule.resource_server.revocations import RevocationWatch, Unwelcome
+from vestibule.resource_server.verified import SIZE, VerifiedTokens, digest_of
 
-CACHE_SIZE = 20_000  # verified tokens; about 2 KB each
+Mode = Literal["local", "cloud", "auto"]
 
-_CacheKey = tuple[str, bytes]
+API_KEY = "vsk_"
+KEY_FOR = 60.0  # seconds that an API key is remembered
+
+
+class ForeignVerifier(TokenVerifier, Protocol):
+    @property
+    def has_opaque(self) -> bool:
+        """Whether some issuer can be asked about tokens that are no JWT."""
+
+    def good_for(self, principal: Principal) -> float:
+        """For how many seconds a principal may be remembered, if its token lives so long."""
+
+
+class _Shown(NamedTuple):
+    """What a request shows."""
+
+    kind: Literal["own", "foreign", "api-key"]
+    token: str
+    scheme: str  # bearer, dpop, or x-api-key
 
 
 class ResourceServer:
-    """Implements `ports.Doorkeeper` and `ports.TokenReader` for the access tokens of one issuer: ourselves."""
+    """Implements `ports.Doorkeeper`, and `ports.TokenReader` for our own tokens."""
 
     def __init__(
         self,
@@ -47,56 +71,48 @@ class ResourceServer:
         signer: SigningKeys,
         proofs: ProofChecker,
         revocations: RevocationWatch,
-        cache_size: int = CACHE_SIZE,
+        api_keys: TokenVerifier | None = None,
+        foreign: ForeignVerifier | None = None,
+        blocks: BlockStore | None = None,
+        mode: Mode = "auto",
+        cache_size: int = SIZE,
     ) -> None:
-        self._issuer = issuer
-        self._sealer = sealer
-        self._signer = signer
+        """`mode`: local takes our own tokens, cloud those of others, auto both. API keys are taken in each."""
+        self._own = OwnTokens(issuer, sealer, signer)
         self._proofs = proofs
         self._revocations = revocations
-        self._cache: dict[_CacheKey, tuple[Principal, float]] = {}
-        self._cache_size = cache_size
+        self._api_keys = api_keys
+        self._foreign = foreign if mode != "local" else None
+        self._blocked = BlockedPeople(blocks) if blocks is not None else None
+        if self._blocked is not None:
+            blocked = self._blocked
+            revocations.add_listener(lambda _: blocked.forget())
+        self._takes_own = mode != "cloud"
+        self._verified = VerifiedTokens(cache_size)
+        self._flights: dict[bytes, asyncio.Task[Principal]] = {}
+        self._brake = Brake()
 
     def recognize(self, presented: Presented, resource: Resource, now: float) -> Principal | None:
-        authorization = presented.authorization
-        if authorization is None:
+        if presented.authorization is None and presented.api_key is None:
             return None
-        found = self._cache.get((resource.identifier, sha256(authorization).digest()))
-        if found is None:
-            return None
-        principal, expires_at = found
-        if now >= expires_at or self._revocations.covers(principal) or self._revocations.is_blind():
+        principal = self._verified.get(digest_of(presented, resource), now)
+        if principal is None or self._revocations.covers(principal) or self._revocations.is_blind():
             return None  # `admit` says why
         return principal
 
     async def admit(self, presented: Presented, resource: Resource, now: float) -> Principal:
-        authorization = presented.authorization
-        if authorization is None:
-            raise MissingAuthorization(
-                "This MCP server is behind a sign-in, and the request has no access token.",
-                action="Let your MCP client sign in: it finds everything it needs in the WWW-Authenticate header.",
-            )
-        scheme, bearer = parse_authorization(authorization)
-        token = self._verify(bearer, now, resource)
-        if scheme == "bearer" and token.key_thumbprint:
-            # RFC 9449 §7.2: a token that is bound to a key and comes as a bearer token has lost its key.
-            raise InvalidProof(
-                "The access token is bound to a key, and came as a bearer token.",
-                action='Send it with "Authorization: DPoP" and a proof.',
-                error="invalid_token",
-                nonce=self._proofs.nonce(),
-            )
-        if scheme == "dpop" and not token.key_thumbprint:
-            raise InvalidToken(
-                "The access token is bound to no key.", action='Send tokens of token_type Bearer with "Bearer".'
-            )
-        principal = _principal(token)
-        self._remember((resource.identifier, sha256(authorization).digest()), principal, token.expires_at)
-        return principal
+        shown = self._shown(presented)
+        digest = digest_of(presented, resource)
+        if shown.kind == "own" and not is_signed(shown.token):
+            principal, until = self._admit_own(shown, resource, now)
+        else:
+            principal, until = await self._admit_once(digest, shown, presented, resource, now)
+        _check_scheme(shown, principal, self._proofs)
+        return self._verified.keep(digest, principal, until)
 
     def forget(self) -> None:
         """Every token is verified anew: a key has been retired, and what it made is none any more."""
-        self._cache.clear()
+        self._verified.forget()
 
     def on_revoked(self, listener: Callable[[Unwelcome], None]) -> None:
         self._revocations.add_listener(listener)
@@ -120,23 +136,109 @@ class ResourceServer:
         return self._proofs.offered_nonce()
 
     def read(self, token: str, now: float, *, even_revoked: bool = False) -> AccessToken:
-        read = self._open(token, now)
+        read = self._own.open(token, now)
         if not even_revoked:
             self._check_not_revoked(read)
         return read
 
-    def _verify(self, bearer: str, now: float, resource: Resource) -> AccessToken:
-        token = self._open(bearer, now, resource)
+    # --- who judges -------------------------------------------------------------------------------------------------
+
+    def _shown(self, presented: Presented) -> _Shown:
+        if presented.authorization is not None and presented.api_key is not None:
+            raise SeveralCredentials(
+                "The request shows an access token and an API key.", action="Send one of them (RFC 6750 §2)."
+            )
+        if presented.api_key is not None:
+            return _Shown("api-key", _text(presented.api_key), "x-api-key")
+        if presented.authorization is None:
+            raise MissingAuthorization(
+                "This MCP server is behind a sign-in, and the request has no access token.",
+                action="Let your MCP client sign in: it finds everything it needs in the WWW-Authenticate header.",
+            )
+        scheme, token = parse_authorization(presented.authorization)
+        if token.startswith(API_KEY):
+            return _Shown("api-key", token, scheme)
+        return _Shown("own" if self._is_own(token) else "foreign", token, scheme)
+
+    def _is_own(self, token: str) -> bool:
+        """Whether it is for us to judge; also what is nobody's, so that we say so."""
+        if self._foreign is None or token.startswith(PREFIX):
+            return True
+        if token.startswith("ey") and "." in token:  # a JWT, or what pretends to be one
+            return self._issuer_of(token) == self._own.issuer
+        return not self._foreign.has_opaque
+
+    def _issuer_of(self, token: str) -> str:
+        from vestibule.resource_server.foreign import issuer_of  # brings the JOSE library: 3 MB
+
+        return issuer_of(token)
+
+    # --- judging ----------------------------------------------------------------------------------------------------
+
+    def _admit_own(self, shown: _Shown, resource: Resource, now: float) -> tuple[Principal, float]:
+        if not self._takes_own:
+            raise InvalidIssuer(
+                "This server takes the tokens of other issuers only.",
+                action="Sign in where the resource metadata says.",
+            )
+        token = self._own.open(shown.token, now, resource)
         self._check_not_revoked(token)
-        return token
+        return principal_of(token), token.expires_at
 
-    def _open(self, bearer: str, now: float, resource: Resource | None = None) -> AccessToken:
-        token = self._read_signed(bearer) if is_signed(bearer) else self._open_sealed(bearer)
-        wanted = token.resource if resource is None else resource.identifier
-        check_claims(token, issuer=self._issuer, resource=wanted, now=now)
-        return token
+    async def _admit_once(
+        self, digest: bytes, shown: _Shown, presented: Presented, resource: Resource, now: float
+    ) -> tuple[Principal, float]:
+        """However many show the same token at once, it is verified once; and not again when it was refused just now."""
+        self._verified.check_not_refused(digest, now)
+        flight = self._flights.get(digest)
+        if flight is None:
+            hint = _text(presented.provider or b"")
+            flight = asyncio.create_task(self._judge(digest, shown, resource, now, hint))
+            self._flights[digest] = flight
+            flight.add_done_callback(lambda done: self._landed(digest, done))
+        await asyncio.wait({flight})
+        principal = flight.result()
+        return principal, min(principal.expires_at.timestamp(), now + self._good_for(shown, principal))
 
-    def _check_not_revoked(self, token: AccessToken) -> None:
+    def _landed(self, digest: bytes, flight: "asyncio.Task[Principal]") -> None:
+        self._flights.pop(digest, None)
+        if not flight.cancelled():
+            flight.exception()  # whoever waited may have left: then nobody else would look at it
+
+    async def _judge(self, digest: bytes, shown: _Shown, resource: Resource, now: float, hint: str) -> Principal:
+        await self._brake.wait()
+        try:
+            if shown.kind == "own":
+                return self._admit_own(shown, resource, now)[0]
+            verifier = self._api_keys if shown.kind == "api-key" else self._foreign
+            if verifier is None:
+                raise InvalidToken("This server takes no API keys.", action="Sign in, and send the access token.")
+            principal = await verifier.verify(shown.token, resource, now, hint=hint)
+        except InvalidToken as refusal:
+            self._brake.charge()
+            if not isinstance(refusal, InvalidProof):
+                self._verified.refuse(digest, refusal, now)
+            raise
+        await self._check_welcome(principal)
+        return principal
+
+    async def _check_welcome(self, principal: Principal) -> None:
+        """Somebody who was blocked here does not come in with the token of somebody else either."""
+        if principal.shown == "foreign-token" and self._blocked is not None:
+            await self._blocked.check(principal)
+        self._check_not_revoked(principal)
+
+    def _good_for(self, shown: _Shown, principal: Principal) -> float:
+        match shown.kind:
+            case "foreign":
+                assert self._foreign is not None
+                return self._foreign.good_for(principal)
+            case "api-key":
+                return KEY_FOR
+            case _:
+                return float("inf")
+
+    def _check_not_revoked(self, token: AccessToken | Principal) -> None:
         if self._revocations.covers(token):
             raise TokenRevoked("The access token has been revoked.", action="Sign in again.")
         if self._revocations.is_blind():
@@ -144,46 +246,21 @@ class ResourceServer:
                 "Whether this token has been revoked cannot be known right now.", action="Try again in a moment."
             )
 
-    def _open_sealed(self, bearer: str) -> AccessToken:
-        opened = self._sealer.open(PURPOSE, read_token(bearer))
-        if opened is None:
-            raise InvalidSignature("The access token was not made by this server.", action="Sign in again.")
-        return decode_claims(opened)
 
-    def _read_signed(self, bearer: str) -> AccessToken:
-        from vestibule.protocol.jwt import JwtError, verify  # brings the JOSE library: 3 MB
-
-        try:
-            header, claims = verify(bearer, self._signer.public_jwks(), algorithms=("ES256",))
-        except JwtError as error:
-            raise InvalidSignature(
-                "The access token was not made by this server.", action="Sign in again.", detail=str(error)
-            ) from error
-        return read_signed_claims(header, claims)
-
-    def _remember(self, key: _CacheKey, principal: Principal, expires_at: float) -> None:
-        cache = self._cache
-        cache.pop(key, None)
-        while len(cache) >= self._cache_size:
-            del cache[next(iter(cache))]  # the oldest
-        cache[key] = (principal, expires_at)
+def _check_scheme(shown: _Shown, principal: Principal, proofs: ProofChecker) -> None:
+    if shown.scheme != "dpop" and principal.key_thumbprint:
+        # RFC 9449 §7.2: a token that is bound to a key and comes as a bearer token has lost its key.
+        raise InvalidProof(
+            "The access token is bound to a key, and came as a bearer token.",
+            action='Send it with "Authorization: DPoP" and a proof.',
+            error="invalid_token",
+            nonce=proofs.nonce(),
+        )
+    if shown.scheme == "dpop" and not principal.key_thumbprint:
+        raise InvalidToken(
+            "The access token is bound to no key.", action='Send tokens of token_type Bearer with "Bearer".'
+        )
 
 
-def _principal(token: AccessToken) -> Principal:
-    return Principal(
-        issuer=token.issuer,
-        identity_issuer=token.identity_issuer,
-        subject=token.subject,
-        user=token.user,
-        tenant=token.tenant,
-        client_id=token.client_id,
-        scopes=frozenset(token.scopes),
-        resource=token.resource,
-        grant_id=token.grant_id,
-        token_id=token.token_id,
-        expires_at=datetime.fromtimestamp(token.expires_at, UTC),
-        issued_at=token.issued_at,
-        key_thumbprint=token.key_thumbprint,
-        actors=token.actors,
-        roles=frozenset(token.roles),
-    )
+def _text(value: bytes) -> str:
+    return value.decode("latin-1").strip(" ")

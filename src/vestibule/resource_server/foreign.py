@@ -4,17 +4,16 @@ A hint of the caller picks whom to ask among those whose tokens look alike, and 
 anybody; an opaque token only to issuers whose it can be, so that none collects the tokens of another.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from vestibule.errors import InvalidIssuer, InvalidToken, Refusal, TenantDenied, Unavailable
-from vestibule.model import DEFAULT_TENANT, Principal, Resource
+from vestibule.model import DEFAULT_TENANT, Principal, Resource, TrustedIssuer
 from vestibule.ports import HttpClient, IssuerDocuments, TenantMap
 from vestibule.protocol.foreign_token import MAX_TOKEN
 from vestibule.protocol.jwt import JwtError, unverified_claims
 from vestibule.resource_server.asked_tokens import AskedTokens, asked_tokens
 from vestibule.resource_server.signed_tokens import Found, SignedTokens, signed_tokens
-from vestibule.resource_server.trusted_issuer import TrustedIssuer
 
 MAX_ASKED = 3  # issuers about one token
 SIGNED_FOR = 300.0  # seconds that a verified signature counts: then the issuer's keys are looked at again
@@ -137,28 +136,14 @@ class ForeignTokens:
 
 
 def looks_signed(token: str) -> bool:
-    """Whether it is written like a JWT. What looks like one is never shown to somebody who might know it otherwise."""
-    return token.count(".") == 2 and token.startswith("ey")
+    """Whether it is written like a JWT, or nearly. Such a one is never shown to issuers that could be asked."""
+    return token.startswith("ey") and "." in token
 
 
 def issuer_of(token: str) -> str:
-    """What a JWT says of its issuer, verified by nobody; empty for what is none. It picks who verifies, nothing else."""
+    """What a JWT says of its issuer, verified by nobody; empty: nothing. It picks who verifies it, nothing else."""
     try:
         issuer = unverified_claims(token)[1].get("iss")
     except JwtError:
         return ""
     return issuer if isinstance(issuer, str) else ""
-
-
-def authorization_servers(issuers: Sequence[TrustedIssuer]) -> Mapping[str, None]:
-    """Where clients can sign in for tokens of these issuers (RFC 9728 §2): GitHub and Google give none for others."""
-    from vestibule.protocol.entra import issuer_of as entra_issuer
-    from vestibule.resource_server.signed_tokens import authority_of, tenants_of
-
-    found: dict[str, None] = {}
-    for one in (issuer.complete() for issuer in issuers):
-        if one.kind == "entra":
-            found |= dict.fromkeys(entra_issuer(authority_of(one.issuer), tenant) for tenant in tenants_of(one))
-        elif one.kind not in ("google", "github"):
-            found[one.issuer] = None
-    return found

@@ -66,6 +66,10 @@ class Reception:
         self._api_key = api_key
         self._proofs = proofs
 
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return self._clock().timestamp()
+
     async def admit(self, arrival: Arrival) -> Admitted:
         """Raises a `Refusal`: whoever knocks without credentials is asked for them, and told nothing else."""
         single = _single(arrival.headers)
@@ -93,7 +97,7 @@ class Reception:
 
     async def _by_token(self, authorization: bytes, arrival: Arrival) -> Admitted:
         scheme, token = parse_authorization(authorization)
-        principal = await self._verifier.verify(token, self._resource, self._clock().timestamp())
+        principal = await self._verifier.verify(token, self._resource, self.now())
         if not principal.key_thumbprint:
             if scheme == "dpop":
                 raise InvalidToken(

@@ -57,7 +57,7 @@ class RevocationWatch:
         self._listeners: list[Callable[[Unwelcome], None]] = []
 
     def covers(self, token: AccessToken | Principal) -> bool:
-        """Whether the token, the grant it came from, or all of its client, its person or its tenant has been revoked."""
+        """Whether the token, the grant it came from, or all of its client, person or tenant has been revoked."""
         if token.grant_id in self._grants or token.token_id in self._tokens:
             return True
         for kept, value in (

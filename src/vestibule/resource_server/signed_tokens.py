@@ -4,26 +4,17 @@ An issuer may sign under several names: Entra in two versions and for several te
 scheme. Each is listed here to the letter, and a token must be of the one that its `iss` says.
 """
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from urllib.parse import urlsplit
 
 from vestibule.errors import FetchError, InvalidIssuer, InvalidSignature, InvalidToken, JwksFetchError
-from vestibule.model import Identity
+from vestibule.model import Identity, TrustedIssuer
 from vestibule.ports import IssuerKeys
 from vestibule.protocol import entra
 from vestibule.protocol.claims import plain_email, text_of, verified_email
 from vestibule.protocol.foreign_token import ForeignToken, read_foreign_token
 from vestibule.protocol.jwt import JwtError, Verified
 from vestibule.protocol.registration import clean_name
-from vestibule.resource_server.trusted_issuer import TrustedIssuer
-
-GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
-_V1_AUTHORITIES = {
-    "https://sts.windows.net": "https://login.microsoftonline.com",
-    "https://sts.chinacloudapi.cn": "https://login.partner.microsoftonline.cn",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +105,8 @@ class EntraTokens(SignedTokens):
 
     def __init__(self, trusted: TrustedIssuer, keys: IssuerKeys) -> None:
         super().__init__(trusted, keys)
-        self._authority = authority_of(trusted.issuer)
-        self._tenants = frozenset(tenants_of(trusted))
+        self._authority = trusted.authority
+        self._tenants = frozenset(trusted.accepted_tenants)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -149,18 +140,3 @@ def signed_tokens(trusted: TrustedIssuer, keys: IssuerKeys) -> SignedTokens:
     """The reader that goes with the issuer's kind."""
     kinds: Mapping[str, type[SignedTokens]] = {"entra": EntraTokens, "auth0": Auth0Tokens, "google": GoogleIdTokens}
     return kinds.get(trusted.kind, SignedTokens)(trusted, keys)
-
-
-def authority_of(issuer: str) -> str:
-    """Where Entra's documents are, for an issuer of either version."""
-    parts = urlsplit(issuer)
-    origin = f"{parts.scheme}://{parts.netloc}"
-    return _V1_AUTHORITIES.get(origin, origin)
-
-
-def tenants_of(trusted: TrustedIssuer) -> tuple[str, ...]:
-    """Those that are named; else the one whose issuer it is. None: it is everybody's, which nobody may configure."""
-    if trusted.tenants:
-        return tuple(one.lower() for one in trusted.tenants)
-    first = urlsplit(trusted.issuer).path.split("/")[1:2]
-    return tuple(one for one in map(str.lower, first) if GUID.match(one))

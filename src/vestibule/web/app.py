@@ -35,15 +35,40 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 def build_app(plane: ControlPlane) -> ASGIApp:
     """The ASGI application behind the fast lane."""
     issuer = plane.server.settings.issuer
+    machines = MachineEndpoints(plane)
+    routes = [
+        # the resources: public
+        Route(well_known_path(PROTECTED_RESOURCE, issuer), machines.root_resource),
+        Route(f"/.well-known/{PROTECTED_RESOURCE}/{{path:path}}", machines.protected_resource),
+        # operators
+        Route("/healthz", machines.live),
+        Route("/readyz", machines.ready),
+    ]
+    if plane.signs_people_in:
+        routes += _authorization_server(plane, machines)
+    errors = ErrorRenderer(plane.pages, plane.log)
+    app = Starlette(
+        routes=routes,
+        exception_handlers={
+            VestibuleError: errors.known,
+            ClientDisconnect: errors.client_left,
+            HTTPException: _http_error(plane),
+            Exception: errors.unknown,
+        },
+    )
+    app.router.redirect_slashes = False
+    return _Entrance(app, plane)
+
+
+def _authorization_server(plane: ControlPlane, machines: MachineEndpoints) -> list[Route]:
+    """What there is when we give tokens ourselves."""
+    issuer = plane.server.settings.issuer
     prefix = urlsplit(issuer).path
-    machines, browser = MachineEndpoints(plane), BrowserEndpoints(plane)
-    account, device = AccountEndpoints(plane), DeviceEndpoints(plane)
+    browser, account, device = BrowserEndpoints(plane), AccountEndpoints(plane), DeviceEndpoints(plane)
     routes = [
         # who we are: public
         Route(well_known_path(AUTHORIZATION_SERVER, issuer), machines.server_metadata),
         Route(well_known_path(OPENID_CONFIGURATION, issuer), machines.openid_configuration),
-        Route(well_known_path(PROTECTED_RESOURCE, issuer), machines.root_resource),
-        Route(f"/.well-known/{PROTECTED_RESOURCE}/{{path:path}}", machines.protected_resource),
         Route(f"{prefix}/jwks.json", machines.jwks),
         Route("/.well-known/jwks.json", machines.jwks),
         # clients: public, or authenticated by the endpoint itself
@@ -66,25 +91,11 @@ def build_app(plane: ControlPlane) -> ASGIApp:
         Route(f"{prefix}/development/sign-in", _page(browser.development), methods=["GET", "POST"]),
         Route(f"{prefix}/", _page(browser.home, head=True)),
         Route(f"{prefix}/assets/{{name}}", browser.stylesheet),
-        # operators
-        Route("/healthz", machines.live),
-        Route("/readyz", machines.ready),
     ]
     if prefix:  # OpenID Connect Discovery appends instead of inserting
         routes.append(Route(f"{prefix}/.well-known/{OPENID_CONFIGURATION}", machines.openid_configuration))
         routes.append(Route(f"{prefix}/.well-known/{AUTHORIZATION_SERVER}", machines.server_metadata))
-    errors = ErrorRenderer(plane.pages, plane.log)
-    app = Starlette(
-        routes=routes,
-        exception_handlers={
-            VestibuleError: errors.known,
-            ClientDisconnect: errors.client_left,
-            HTTPException: _http_error(plane),
-            Exception: errors.unknown,
-        },
-    )
-    app.router.redirect_slashes = False
-    return _Entrance(app, plane)
+    return routes
 
 
 def _page(endpoint: Endpoint, *, head: bool = False) -> Endpoint:

@@ -36,10 +36,14 @@ class MachineEndpoints:
         )
         self._server = discovery.authorization_server_metadata(settings.issuer, scopes=scopes, features=features)
         self._openid = discovery.openid_configuration(settings.issuer, scopes=scopes, features=features)
-        self._root = discovery.root_resource_metadata(settings.issuer, settings.resources, settings.issuer)
+        self._root = discovery.root_resource_metadata(
+            settings.issuer, settings.resources, plane.authorization_servers, scopes=plane.scopes_supported
+        )
         self._resources: Mapping[str, Mapping[str, Any]] = {
             discovery.well_known_path(discovery.PROTECTED_RESOURCE, one.identifier): (
-                discovery.protected_resource_metadata(one, settings.issuer, scopes=one.upstream.scopes)
+                discovery.protected_resource_metadata(
+                    one, plane.authorization_servers, scopes=plane.scopes_supported or one.upstream.scopes
+                )
             )
             for one in settings.resources
         }

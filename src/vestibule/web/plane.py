@@ -27,6 +27,9 @@ class ControlPlane:
     form_sources: tuple[str, ...]  # origins of identity providers on plain http: loopback ones
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
     log: Callable[..., None]
+    authorization_servers: tuple[str, ...]  # where clients sign in for our resources
+    scopes_supported: tuple[str, ...] = ()  # what they ask for there; empty: the upstream's scopes
+    signs_people_in: bool = True  # False: others give the tokens, and nothing of the authorization server is served
 
     def redirect(self, reply: Redirect, request: Request) -> Response:
         """303 after a POST, 302 otherwise."""

@@ -24,6 +24,7 @@ from vestibule.resource_server.caller import Call
 from vestibule.resource_server.needs import ToolNeeds
 from vestibule.resource_server.reception import Arrival, Reception
 from vestibule.web.protect_answers import Answer, Answers
+from vestibule.web.protect_streams import Lifetime
 from vestibule.web.protect_user import as_caller, auth_for, user_for
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -111,7 +112,10 @@ class ProtectedApp:
         except _ClientLeft:
             return
         call = Call(admitted.principal, self._door.resource.upstream.scopes)
-        await self._serve(call, scope, receive, _with_nonce(send, admitted.next_nonce), is_mcp=is_mcp, body=body)
+        seconds = admitted.principal.expires_at.timestamp() - self._door.reception.now()
+        lifetime = Lifetime(seconds, receive, _with_nonce(send, admitted.next_nonce))
+        await self._serve(call, scope, lifetime.receive, lifetime.send, is_mcp=is_mcp, body=body)
+        await lifetime.finish()
 
     def _check_scopes(self, granted: frozenset[str], operation: Operation) -> None:
         """All that the operation needs in one challenge, so that a client asks once."""

@@ -38,6 +38,7 @@ from vestibule.web import ControlPlane, build_app
 from vestibule.web.cookies import Cookies
 from vestibule.web.pages import Pages
 from vestibule.web.pages.render import form_origin
+from vestibule.wiring.foreign import make_foreign_tokens, servers_of
 from vestibule.wiring.issuers import make_assertion_directory
 from vestibule.wiring.keyholder import Keyholder, make_key_ring
 from vestibule.wiring.providers import make_providers, metadata_hosts, sign_in_origins
@@ -172,7 +173,14 @@ class House:
         throttle = Throttle(clock)
         proofs = DpopProofs(authenticator=ring, clock=clock, needs_nonce=configuration.tokens.dpop_nonce)
         doorkeeper = ResourceServer(
-            issuer=configuration.issuer, sealer=ring, signer=ring, proofs=proofs, revocations=watch
+            issuer=configuration.issuer,
+            sealer=ring,
+            signer=ring,
+            proofs=proofs,
+            revocations=watch,
+            foreign=make_foreign_tokens(configuration, outbound, clock, log=event_logger("issuers")),
+            blocks=store.blocks,
+            mode=configuration.resource_server.mode,
         )
         providers = make_providers(
             configuration, outbound, sealer=ring, clock=clock, entropy=entropy, log=event_logger("identity")
@@ -230,6 +238,9 @@ class House:
             form_sources=tuple(form_origin(one) for one in sign_in_origins(configuration)),
             trusted_proxies=tuple(ip_network(network) for network in configuration.trusted_proxies),
             log=event_logger("web"),
+            authorization_servers=servers_of(configuration),
+            scopes_supported=configuration.resource_server.scopes_supported,
+            signs_people_in=configuration.signs_people_in,
         )
         keyholder = Keyholder(
             configuration,
@@ -294,7 +305,9 @@ class House:
                 Running(
                     public_url=self.configuration.public_url,
                     mcp_urls=tuple(one.identifier for one in self.plane.server.settings.resources),
-                    signs_in_with=tuple(provider.title for provider in self.plane.server.providers.values()),
+                    signs_in_with=tuple(provider.title for provider in self.plane.server.providers.values())
+                    if self.configuration.signs_people_in
+                    else self.plane.authorization_servers,
                 )
             )
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-from vestibule.model import Principal, Resource, Upstream
+from vestibule.model import Principal, Resource, TrustedIssuer, Upstream
 from vestibule.outbound import OutboundClient
 from vestibule.ports import ProofChecker, TokenVerifier
 from vestibule.protocol.discovery import PROTECTED_RESOURCE, SIGNING_ALGORITHMS, well_known_url
@@ -21,10 +21,9 @@ from vestibule.protocol.scope import read_scope
 from vestibule.resource_server.needs import ToolNeeds
 from vestibule.resource_server.reception import ApiKeyReader, Reception
 from vestibule.resource_server.remembered import RememberedTokens
-from vestibule.resource_server.trusted_issuer import TrustedIssuer
 from vestibule.web.protect import App, Door, ProtectedApp, path_of, plain_paths
 from vestibule.web.protect_answers import Answers
-from vestibule.wiring.foreign import foreign_tokens
+from vestibule.wiring.foreign import authorization_servers, foreign_tokens
 
 if TYPE_CHECKING:
     from fastmcp.server.auth import RemoteAuthProvider
@@ -118,7 +117,7 @@ def mcp_auth(
     target = _resource(resource, scopes, "")
     settings = AuthSettings.model_validate(
         {
-            "issuer_url": _named(issuers)[0].issuer,
+            "issuer_url": _sign_in(issuers)[0],
             "resource_server_url": resource,
             "required_scopes": list(target.upstream.scopes),
             "validate_token_resource": True,
@@ -144,7 +143,7 @@ def fastmcp_auth(
 
     target = _resource(resource, scopes, "")
     checked = verifier or _Tokens(issuers, audiences)
-    return auth_provider(checked, target, [issuer.issuer for issuer in _named(issuers)])
+    return auth_provider(checked, target, _sign_in(issuers))
 
 
 class _Tokens:
@@ -185,6 +184,15 @@ def _named(issuers: Sequence[str | TrustedIssuer]) -> list[TrustedIssuer]:
     return [TrustedIssuer(issuer) if isinstance(issuer, str) else issuer for issuer in issuers]
 
 
+def _sign_in(issuers: Sequence[str | TrustedIssuer]) -> Sequence[str]:
+    servers = authorization_servers(_named(issuers))
+    if not servers:
+        raise ValueError(
+            "none of these issuers gives its tokens to the clients of others: the seam needs one that does"
+        )
+    return servers
+
+
 def _resource(identifier: str, scopes: Sequence[str], title: str) -> Resource:
     parts = urlsplit(identifier)
     is_safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
@@ -207,7 +215,7 @@ def _metadata(resource: Resource, issuers: Sequence[str | TrustedIssuer], *, has
     """RFC 9728 §2."""
     document: dict[str, Any] = {
         "resource": resource.identifier,
-        "authorization_servers": [issuer.issuer for issuer in _named(issuers)],
+        "authorization_servers": list(authorization_servers(_named(issuers))),
         "bearer_methods_supported": ["header"],
     }
     if resource.upstream.scopes:

@@ -6,15 +6,19 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 from urllib.parse import urlsplit
 
-from vestibule.model import Secret
+from vestibule.model.secret import Secret
 
 Kind = Literal["oidc", "entra", "auth0", "google", "github", "introspection"]
 
-ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
 GOOGLE = "https://accounts.google.com"
 GITHUB = "https://github.com"
 _SIGNED = frozenset({"oidc", "entra", "auth0", "google"})
 _OPAQUE = frozenset({"google", "github", "introspection"})
+_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
+_V1_AUTHORITIES = {
+    "https://sts.windows.net": "https://login.microsoftonline.com",
+    "https://sts.chinacloudapi.cn": "https://login.partner.microsoftonline.cn",
+}
 _WELL_KNOWN: Mapping[str, Kind] = {
     "login.microsoftonline.com": "entra",
     "login.microsoftonline.us": "entra",
@@ -32,10 +36,8 @@ class TrustedIssuer:
     issuer: str  # its `iss`, to the letter; for entra with {tenantid}, organizations or common: those of `tenants`
     name: str = ""  # the first part of what its people are called: <name>:<subject>; empty: by the issuer
     kind: Kind | Literal[""] = ""  # empty: by the issuer's address
-    audiences: tuple[
-        str, ...
-    ] = ()  # what its tokens' aud must be; empty: the identifiers of all, or the resource's own
-    algorithms: tuple[str, ...] = ()  # empty: every asymmetric one
+    audiences: tuple[str, ...] = ()  # what aud must be; empty: the identifiers of all, or the resource's own
+    algorithms: tuple[str, ...] = ()  # empty: those of its discovery document
     tenants: tuple[str, ...] = ()  # entra: the ids of the tenants; empty: the one that stands in the issuer
     scopes: tuple[str, ...] = ()  # what its tokens are good for that carry no scopes
     jwks_uri: str = ""  # empty: by discovery
@@ -59,6 +61,19 @@ class TrustedIssuer:
     def is_asked(self) -> bool:
         """Whether it has tokens that say nothing to us, so that it must be asked about them."""
         return self.kind in _OPAQUE
+
+    @property
+    def authority(self) -> str:
+        """entra: where its documents are, for an issuer of either version."""
+        parts = urlsplit(self.issuer)
+        origin = f"{parts.scheme}://{parts.netloc}"
+        return _V1_AUTHORITIES.get(origin, origin)
+
+    @property
+    def accepted_tenants(self) -> tuple[str, ...]:
+        """entra: those that are named; else the one in the issuer. None: it is everybody's, which nobody may have."""
+        named = self.tenants or urlsplit(self.issuer).path.split("/")[1:2]
+        return tuple(dict.fromkeys(one for one in map(str.lower, named) if _GUID.match(one)))
 
 
 def kind_of(issuer: str) -> Kind:
