@@ -28,7 +28,8 @@ async def whoami(scope: Any, receive: Any, send: Any) -> None:
 
 
 def door(issuer: Issuer, **options: Any) -> Any:
-    return protect(whoami, resource=RESOURCE, issuers=[issuer.issuer], **{"scopes": ["tickets.read"], **options})
+    usual: dict[str, Any] = {"scopes": ["tickets.read"], "tools": []}  # other tests decorate functions
+    return protect(whoami, resource=RESOURCE, issuers=[issuer.issuer], **{**usual, **options})
 
 
 async def test_a_token_of_a_trusted_issuer_comes_in(issuer: Issuer) -> None:
@@ -152,7 +153,7 @@ async def principal_of(issuer: Issuer) -> Principal:
             found.append(scope["state"]["principal"])
         await whoami(scope, receive, send)
 
-    guarded = protect(app, resource=RESOURCE, issuers=[issuer.issuer])
+    guarded = protect(app, resource=RESOURCE, issuers=[issuer.issuer], tools=[])
     async with in_process(guarded) as http:
         await http.post("/mcp", headers=bearer(issuer.access_token()))
     return found[0]

@@ -5,6 +5,7 @@ closed when the application's lifespan ends. An application without a lifespan l
 """
 
 import asyncio
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -49,7 +50,7 @@ def protect(
     tools: Iterable[Callable[..., Any]] | None = None,
     mcp_paths: Sequence[str] = (),
     api_key: ApiKeyReader | None = None,
-    proofs: ProofChecker | None = None,
+    proofs: ProofChecker | bool = False,
     verifier: TokenVerifier | None = None,
     title: str = "",
 ) -> ProtectedApp:
@@ -67,7 +68,7 @@ def protect(
     tools       the functions with `require_scopes` that this app serves; left out: all of the process
     mcp_paths   where the MCP endpoint is, if not at the path of `resource`
     api_key     the principal that an X-API-Key stands for, or None
-    proofs      checks DPoP proofs; without it, tokens that are bound to a key are refused
+    proofs      True: DPoP proofs are checked, by this process; without it, tokens that are bound to a key are refused
     verifier    says what a token is worth, in place of the verification of signed tokens
 
     Raises ValueError for what cannot be meant.
@@ -75,12 +76,13 @@ def protect(
     target = _resource(resource, scopes, title)
     _check_paths(public)
     tokens = _Tokens(issuers, audiences) if verifier is None else None
+    checker = _proofs_of_this_process() if proofs is True else (proofs or None)
     metadata_url = well_known_url(PROTECTED_RESOURCE, resource)
     door = Door(
         resource=target,
-        metadata=_metadata(target, issuers, has_proofs=proofs is not None),
+        metadata=_metadata(target, issuers, has_proofs=checker is not None),
         reception=Reception(
-            target, verifier=verifier or _made(tokens), clock=_now, origins=origins, api_key=api_key, proofs=proofs
+            target, verifier=verifier or _made(tokens), clock=_now, origins=origins, api_key=api_key, proofs=checker
         ),
         needs=ToolNeeds(tools),
         answers=Answers(realm=title or "MCP", resource_metadata=metadata_url, scopes=target.upstream.scopes),
@@ -171,6 +173,14 @@ class _Tokens:
             tokens = foreign_tokens(self._issuers, http=http, clock=_now)
             self._loops[loop] = http, RememberedTokens(tokens, tokens.good_for)
         return self._loops[loop][1]
+
+
+def _proofs_of_this_process() -> ProofChecker:
+    """Nonces and what was seen are this process's own: with several workers, each tells a client a nonce of its own."""
+    from vestibule.keys.ring import KeyRing
+    from vestibule.resource_server.proofs import DpopProofs
+
+    return DpopProofs(authenticator=KeyRing.temporary(os.urandom), clock=_now)
 
 
 def _made(tokens: _Tokens | None) -> _Tokens:
