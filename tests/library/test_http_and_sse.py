@@ -42,8 +42,11 @@ async def test_messages_beside_a_stream_are_read_and_belong_to_its_caller(issuer
     async def note(answer: httpx2.Response) -> None:
         sent.append(answer)
 
-    def factory(**options: Any) -> httpx2.AsyncClient:
-        return httpx2.AsyncClient(trust_env=False, event_hooks={"response": [note]}, **options)
+    def factory(
+        headers: dict[str, str] | None = None, timeout: httpx2.Timeout | None = None, auth: httpx2.Auth | None = None
+    ) -> httpx2.AsyncClient:
+        hooks = {"response": [note]}
+        return httpx2.AsyncClient(trust_env=False, event_hooks=hooks, headers=headers, timeout=timeout, auth=auth)
 
     headers = bearer(issuer.access_token(aud=resource))
     async with served(protected, port) as url, httpx2.AsyncClient(trust_env=False) as http:

@@ -24,6 +24,7 @@ from vestibule.resource_server.caller import Call
 from vestibule.resource_server.needs import ToolNeeds
 from vestibule.resource_server.reception import Arrival, Reception
 from vestibule.web.protect_answers import Answer, Answers
+from vestibule.web.protect_lists import LISTS, ListFilter
 from vestibule.web.protect_streams import Lifetime
 from vestibule.web.protect_user import as_caller, auth_for, user_for
 
@@ -49,6 +50,7 @@ class Door:
     answers: Answers
     public: frozenset[str] = frozenset()
     mcp_paths: frozenset[str] = frozenset()
+    hide_denied: bool = False
     max_body: int = MAX_BODY
     close: Callable[[], Awaitable[None]] | None = None
 
@@ -113,9 +115,21 @@ class ProtectedApp:
             return
         call = Call(admitted.principal, self._door.resource.upstream.scopes)
         seconds = admitted.principal.expires_at.timestamp() - self._door.reception.now()
-        lifetime = Lifetime(seconds, receive, _with_nonce(send, admitted.next_nonce))
+        send = _with_nonce(send, admitted.next_nonce)
+        if self._door.hide_denied and operation.method in LISTS:
+            scope, send = _uncompressed(scope), self._showing(operation, admitted.principal.scopes, send)
+        lifetime = Lifetime(seconds, receive, send)
         await self._serve(call, scope, lifetime.receive, lifetime.send, is_mcp=is_mcp, body=body)
         await lifetime.finish()
+
+    def _showing(self, operation: Operation, granted: frozenset[str], send: Send) -> Send:
+        """Where what is denied is hidden: by the decision that a call would meet."""
+        member, method = LISTS[operation.method]
+
+        def may_call(name: str) -> bool:
+            return granted.issuperset(self._door.needs.of(Operation(method, name)))
+
+        return ListFilter(send, member, may_call).send
 
     def _check_scopes(self, granted: frozenset[str], operation: Operation) -> None:
         """All that the operation needs in one challenge, so that a client asks once."""
@@ -246,6 +260,11 @@ def _seen_by_app(scope: Scope, call: Call) -> Scope:
     seen["user"] = user_for(call.principal)
     seen["auth"] = auth_for(call.principal)
     return seen
+
+
+def _uncompressed(scope: Scope) -> Scope:
+    """What is compressed cannot be filtered."""
+    return {**scope, "headers": [line for line in scope["headers"] if line[0] != b"accept-encoding"]}
 
 
 def _with_nonce(send: Send, nonce: str) -> Send:

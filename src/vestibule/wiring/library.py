@@ -48,6 +48,7 @@ def protect(
     public: Sequence[str] = (),
     origins: Sequence[str] = (),
     tools: Iterable[Callable[..., Any]] | None = None,
+    hide_denied: bool = False,
     mcp_paths: Sequence[str] = (),
     api_key: ApiKeyReader | None = None,
     proofs: ProofChecker | bool = False,
@@ -66,6 +67,7 @@ def protect(
     public      paths that anybody may call; exactly these
     origins     web pages that may call, beside the resource's own origin
     tools       the functions with `require_scopes` that this app serves; left out: all of the process
+    hide_denied True: lists of tools and prompts show only what the caller may call
     mcp_paths   where the MCP endpoint is, if not at the path of `resource`
     api_key     the principal that an X-API-Key stands for, or None
     proofs      True: DPoP proofs are checked, by this process; without it, tokens that are bound to a key are refused
@@ -88,6 +90,7 @@ def protect(
         answers=Answers(realm=title or "MCP", resource_metadata=metadata_url, scopes=target.upstream.scopes),
         public=frozenset(public),
         mcp_paths=plain_paths(mcp_paths or [path_of(resource)]),
+        hide_denied=hide_denied,
         close=tokens.close if tokens is not None else None,
     )
     return ProtectedApp(app, door)
