@@ -243,8 +243,10 @@ class GitHubTokens:
 
     async def _any(self, token: str) -> tuple[Mapping[str, Any], int, str]:
         answer = await self._line.ask(self._http.get(f"{self._url}/user", headers=_as(token)))
-        if answer.status != 200:
+        if answer.status == 401:
             raise _refused("GitHub does not know the token.")
+        if answer.status != 200:  # 403: we have asked too often
+            raise self._line.unavailable(f"/user answered {answer.status}")
         return self._line.read(answer), _moment(answer.headers.get("github-authentication-token-expiration")), ""
 
     async def _email(self, token: str) -> str:

@@ -89,7 +89,7 @@ class GoogleIdTokens(SignedTokens):
 
     @property
     def names(self) -> tuple[str, ...]:
-        return (self.trusted.issuer, self.trusted.issuer.removeprefix("https://"))
+        return (self.trusted.issuer, self.trusted.issuer.partition("://")[2])
 
     def read(self, verified: Verified, audiences: Collection[str], now: float) -> Found:
         said = verified.claims.get("iss")

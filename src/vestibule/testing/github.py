@@ -41,6 +41,7 @@ class ScriptedGitHub(ScriptedServer):
         self.rate_limited = False
         self.error = ""  # what the token endpoint says
         self.redirect: dict[str, str] = {}  # what the callback gets in place of a code
+        self.of_other_apps: set[str] = set()  # tokens
         self._codes: dict[str, dict[str, str]] = {}
         self._tokens: dict[str, list[str]] = {}  # the scopes of each
         self._refresh_tokens: dict[str, list[str]] = {}
@@ -61,6 +62,8 @@ class ScriptedGitHub(ScriptedServer):
                 return Answer(302, b"", {"Location": self._authorize(dict(request.query))})
             case "POST", "/login/oauth/access_token":
                 return self._token(dict(request.form), request.headers.get("accept", ""))
+            case "POST", path if path == f"/api/v3/applications/{self.client_id}/token":
+                return self._check(request)
             case "DELETE", path if path == f"/api/v3/applications/{self.client_id}/token":
                 return self._delete(request)
             case "GET", "/api/v3/meta":
@@ -138,9 +141,27 @@ class ScriptedGitHub(ScriptedServer):
         url = f"{self.origin}{request.path}?per_page={size}&page={number + 1}"
         return Answer(200, page, {"Link": f'<{url}>; rel="next"'} if more else {})
 
-    def _delete(self, request: ReceivedRequest) -> Answer:
+    def _is_our_app(self, request: ReceivedRequest) -> bool:
         pair = base64.b64encode(f"{self.client_id}:{self.client_secret}".encode()).decode()
-        if request.headers.get("authorization") != f"Basic {pair}":
+        return request.headers.get("authorization") == f"Basic {pair}"
+
+    def _check(self, request: ReceivedRequest) -> Answer:
+        """Only the application whose token it is learns whose it is."""
+        token = json.loads(request.body).get("access_token", "")
+        if not self._is_our_app(request) or token not in self._tokens or token in self.of_other_apps:
+            return Answer(404, {"message": "Not Found"})
+        app = {"name": "Gateway", "client_id": self.client_id, "url": self.origin}
+        return Answer(200, {"token": token, "app": app, "user": self.user, "scopes": self._tokens[token]})
+
+    def give_token(self, *scopes: str, of_other_app: bool = False) -> str:
+        """As if somebody had signed in to an application: this one, or another."""
+        token = str(self._new_token(list(scopes))["access_token"])
+        if of_other_app:
+            self.of_other_apps.add(token)
+        return token
+
+    def _delete(self, request: ReceivedRequest) -> Answer:
+        if not self._is_our_app(request):
             return Answer(404, {"message": "Not Found"})
         known = self._tokens.pop(json.loads(request.body).get("access_token", ""), None)
         return Answer(204, b"") if known is not None else Answer(404, {"message": "Not Found"})
