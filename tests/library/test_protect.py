@@ -278,6 +278,12 @@ async def test_what_asgi_has_not_got_yet_is_not_let_through(issuer: Issuer) -> N
         {"public": ["healthz"]},
         {"public": "/healthz"},
         {"tools": [len]},
+        {"issuers": ["http://login.example.com"]},
+        {"issuers": ["login.example.com"]},
+        {"issuers": [""]},
+        {"origins": ["*"]},
+        {"origins": ["https://app.example.com/"]},
+        {"origins": "https://app.example.com"},
     ],
 )
 def test_what_cannot_be_meant_is_refused_at_once(options: dict[str, Any]) -> None:

@@ -55,12 +55,13 @@ async def test_no_verdict_outlives_the_token() -> None:
         await tokens.verify("good", HERE, 1000)
 
 
-async def test_a_refusal_is_not_remembered_and_neither_is_another_resource() -> None:
+async def test_a_refusal_is_remembered_for_seconds_and_another_resource_is_another_question() -> None:
     issuer = Counting()
     tokens = RememberedTokens(issuer, lambda _: 60.0)
-    for _ in range(2):
+    for now in (0, 1, 6):
         with pytest.raises(InvalidToken):
-            await tokens.verify("bad", HERE, 0)
+            await tokens.verify("bad", HERE, now)
+    assert issuer.asked == 2
     there = replace(HERE, identifier="https://other.example.com/mcp")
     assert (await tokens.verify("good", HERE, 0)).resource == HERE.identifier
     assert (await tokens.verify("good", there, 0)).resource == there.identifier

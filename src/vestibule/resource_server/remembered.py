@@ -1,38 +1,42 @@
-"""Tokens that have been verified a moment ago: a digest and a dict, and nobody is asked again.
+"""Tokens that have been verified a moment ago, for an application in process: nobody is asked again.
 
-For an application in process; the gateway's doorkeeper has its own. What a token is for is in the key, so that a token
-remembered for one resource is nothing at another.
+The gateway's doorkeeper does the same for all the kinds that it takes; here there is one. Refused tokens are remembered
+too, and slow down those that come next (`brake`): to refuse a well-made one costs as much as to take it.
 """
 
 from collections.abc import Callable
-from hashlib import sha256
 
-from vestibule.model import Principal, Resource
+from vestibule.errors import InvalidToken
+from vestibule.model import Presented, Principal, Resource
 from vestibule.ports import TokenVerifier
+from vestibule.resource_server.brake import Brake
+from vestibule.resource_server.verified import VerifiedTokens, digest_of
 
-CACHE_SIZE = 10_000  # verified tokens; about 2 KB each
+SIZE = 10_000  # principals; about 1 KB each
 
 
 class RememberedTokens:
     """Implements `ports.TokenVerifier` before another one."""
 
-    def __init__(
-        self, verifier: TokenVerifier, good_for: Callable[[Principal], float], *, size: int = CACHE_SIZE
-    ) -> None:
+    def __init__(self, verifier: TokenVerifier, good_for: Callable[[Principal], float], *, size: int = SIZE) -> None:
         """`good_for`: how many seconds a verdict counts; never longer than the token lives."""
         self._verifier = verifier
         self._good_for = good_for
-        self._size = size
-        self._kept: dict[tuple[str, str, bytes], tuple[Principal, float]] = {}
+        self._verified = VerifiedTokens(size)
+        self._brake = Brake()
 
     async def verify(self, token: str, resource: Resource, now: float, *, hint: str = "") -> Principal:
-        key = (resource.identifier, hint, sha256(token.encode()).digest())
-        found = self._kept.get(key)
-        if found is not None and now < found[1]:
-            return found[0]
-        principal = await self._verifier.verify(token, resource, now, hint=hint)
-        self._kept.pop(key, None)
-        while len(self._kept) >= self._size:
-            del self._kept[next(iter(self._kept))]  # the oldest
-        self._kept[key] = principal, min(now + self._good_for(principal), principal.expires_at.timestamp())
-        return principal
+        digest = digest_of(Presented(token.encode(), provider=hint.encode()), resource)
+        known = self._verified.get(digest, now)
+        if known is not None:
+            return known
+        self._verified.check_not_refused(digest, now)
+        await self._brake.wait()
+        try:
+            principal = await self._verifier.verify(token, resource, now, hint=hint)
+        except InvalidToken as refusal:
+            self._brake.charge()
+            self._verified.refuse(digest, refusal, now)
+            raise
+        until = min(now + self._good_for(principal), principal.expires_at.timestamp())
+        return self._verified.keep(digest, principal, until)

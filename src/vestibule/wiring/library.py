@@ -77,6 +77,7 @@ def protect(
     """
     target = _resource(resource, scopes, title)
     _check_paths(public)
+    _check_origins(origins)
     tokens = _Tokens(issuers, audiences) if verifier is None else None
     checker = _proofs_of_this_process() if proofs is True else (proofs or None)
     metadata_url = well_known_url(PROTECTED_RESOURCE, resource)
@@ -194,7 +195,17 @@ def _made(tokens: _Tokens | None) -> _Tokens:
 def _named(issuers: Sequence[str | TrustedIssuer]) -> list[TrustedIssuer]:
     if isinstance(issuers, str) or not issuers:
         raise ValueError("issuers is a list with one issuer at least")
-    return [TrustedIssuer(issuer) if isinstance(issuer, str) else issuer for issuer in issuers]
+    named = [TrustedIssuer(issuer) if isinstance(issuer, str) else issuer for issuer in issuers]
+    for one in named:
+        if not _is_safe(one.issuer):
+            raise ValueError(f"an issuer is an https address (http on this computer): not {one.issuer!r}")
+    return named
+
+
+def _is_safe(address: str) -> bool:
+    parts = urlsplit(address)
+    is_safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+    return is_safe and bool(parts.hostname) and not ("@" in parts.netloc or parts.query or "#" in address)
 
 
 def _sign_in(issuers: Sequence[str | TrustedIssuer]) -> Sequence[str]:
@@ -207,9 +218,7 @@ def _sign_in(issuers: Sequence[str | TrustedIssuer]) -> Sequence[str]:
 
 
 def _resource(identifier: str, scopes: Sequence[str], title: str) -> Resource:
-    parts = urlsplit(identifier)
-    is_safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
-    if not is_safe or not parts.netloc or "@" in parts.netloc or parts.query or "#" in identifier:
+    if not _is_safe(identifier):
         raise ValueError(
             f"resource is the https URL that clients use (http on this computer), without query: not {identifier!r}"
         )
@@ -222,6 +231,11 @@ def _resource(identifier: str, scopes: Sequence[str], title: str) -> Resource:
 def _check_paths(paths: Sequence[str]) -> None:
     if isinstance(paths, str) or not all(re.fullmatch(r"/[^*?#{}\\]*", path) for path in paths):
         raise ValueError("public is a list of paths, each exactly as it is called: no patterns")
+
+
+def _check_origins(origins: Sequence[str]) -> None:
+    if isinstance(origins, str) or not all(re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/*?#@\s]+", one) for one in origins):
+        raise ValueError("origins is a list of scheme://host[:port], without a path: no patterns")
 
 
 def _metadata(resource: Resource, issuers: Sequence[str | TrustedIssuer], *, has_proofs: bool) -> Mapping[str, Any]:
