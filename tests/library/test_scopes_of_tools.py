@@ -1,5 +1,6 @@
 """What a tool needs is asked for before it runs, by a challenge that a client can step up by."""
 
+import functools
 import json
 from collections.abc import Callable
 from typing import Any
@@ -304,3 +305,22 @@ def test_scopes_that_are_none_are_refused_at_once(scopes: tuple[str, ...]) -> No
 def test_only_functions_are_decorated() -> None:
     with pytest.raises(TypeError):
         require_scopes("a")(object())  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="tool="):
+        require_scopes("a")(functools.partial(print, "x"))
+
+
+async def test_an_endpoint_below_the_resource_is_the_endpoint_too(issuer: Issuer) -> None:
+    """A server that is mounted has its own path below; what its tools need holds there as well."""
+    from starlette.applications import Starlette
+    from starlette.routing import Mount
+
+    inner, _, tools = sdk_server()
+    app = Starlette(routes=[Mount("/mcp", inner)], lifespan=inner.router.lifespan_context)
+    door = protect(app, resource=RESOURCE, issuers=[issuer.issuer], scopes=["tickets.read"], tools=tools)
+    request = modern("drop_all")
+    async with in_process(door) as http:
+        for path in ("/mcp/mcp", "/mcp/mcp/", "/mcp//mcp"):
+            answer = await http.post(
+                path, content=request["content"], headers={**request["headers"], **bearer(issuer.access_token())}
+            )
+            assert scope_of(answer) == "tickets.read tickets.admin", path

@@ -44,8 +44,10 @@ def require_scopes(*scopes: str, tool: str = "") -> Callable[[Callable[P, R]], C
     def guard(function: Callable[P, R]) -> Callable[P, R]:
         if not callable(function) or isinstance(function, type):
             raise TypeError("require_scopes decorates a function; write it below the framework's own decorator")
+        name = tool or getattr(function, "__name__", "")
+        if not name:
+            raise TypeError("this function has no name: say which tool it is, with tool=…")
         guarded = _guarded(function, scopes)
-        name = tool or function.__name__
         inner: dict[str, tuple[str, ...]] = getattr(function, _MARK, {})
         needed = _union(*inner.values(), scopes)
         setattr(guarded, _MARK, {name: needed})

@@ -10,12 +10,12 @@ request names (`resource_server.needs`). Nothing that is written here comes from
 
 import json
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 from urllib.parse import quote, urlsplit
 
-from vestibule.errors import BodyTooLarge, InsufficientScope, Refusal
+from vestibule.errors import InsufficientScope, Refusal
 from vestibule.model import Operation, Resource
 from vestibule.protocol.discovery import PROTECTED_RESOURCE, well_known_path
 from vestibule.protocol.messages import id_of
@@ -23,16 +23,22 @@ from vestibule.protocol.operation import read_operation
 from vestibule.resource_server.caller import Call
 from vestibule.resource_server.needs import ToolNeeds
 from vestibule.resource_server.reception import Arrival, Reception
+from vestibule.web.asgi import (
+    App,
+    ClientLeft,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    read_body,
+    replay,
+    uncompressed,
+    with_nonce,
+)
 from vestibule.web.protect_answers import Answer, Answers
 from vestibule.web.protect_lists import LISTS, ListFilter
 from vestibule.web.protect_streams import Lifetime
 from vestibule.web.protect_user import as_caller, auth_for, user_for
-
-Scope: TypeAlias = MutableMapping[str, Any]
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
-App: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
 
 MAX_BODY = 4 * 1024 * 1024  # bytes of an MCP message, as the SDK's own limit
 
@@ -61,10 +67,6 @@ class Door:
 
 
 _BARE = f"/.well-known/{PROTECTED_RESOURCE}"
-
-
-class _ClientLeft(Exception):
-    """In the middle of its request; nobody waits for an answer."""
 
 
 class ProtectedApp:
@@ -99,25 +101,25 @@ class ProtectedApp:
 
     async def _protected(self, scope: Scope, receive: Receive, send: Send) -> None:
         body: bytes | None = None
-        is_mcp = _plain(scope["path"]) in self._door.mcp_paths
+        is_mcp = self._is_mcp(scope["path"])
         try:
             admitted = await self._door.reception.admit(_arrival(scope))
             operation = Operation()
             if is_mcp and scope["method"] == "POST" and not self._door.needs.is_empty:
-                body = await _read_body(receive, self._door.max_body)
-                receive = _replay(body, receive)
+                body = await read_body(receive, self._door.max_body)
+                receive = replay(body, receive)
                 operation = read_operation(b"POST", scope["headers"], body)
             self._check_scopes(admitted.principal.scopes, operation)
         except Refusal as refusal:
             await self._answer(refusal, send, is_mcp=is_mcp, body=body)
             return
-        except _ClientLeft:
+        except ClientLeft:
             return
         call = Call(admitted.principal, self._door.resource.upstream.scopes)
         seconds = admitted.principal.expires_at.timestamp() - self._door.reception.now()
-        send = _with_nonce(send, admitted.next_nonce)
+        send = with_nonce(send, admitted.next_nonce)
         if self._door.hide_denied and operation.method in LISTS:
-            scope, send = _uncompressed(scope), self._showing(operation, admitted.principal.scopes, send)
+            scope, send = uncompressed(scope), self._showing(operation, admitted.principal.scopes, send)
         lifetime = Lifetime(seconds, receive, send)
         await self._serve(call, scope, lifetime.receive, lifetime.send, is_mcp=is_mcp, body=body)
         await lifetime.finish()
@@ -141,6 +143,11 @@ class ProtectedApp:
                 scopes=needed,
                 action="Let your client ask for it: the person will be shown what is new.",
             )
+
+    def _is_mcp(self, path: str) -> bool:
+        """At the endpoint, or below it, where a mounted application may have it."""
+        paths = self._door.mcp_paths
+        return _plain(path) in paths or any(known != "/" and path.startswith(f"{known}/") for known in paths)
 
     async def _serve(
         self,
@@ -260,52 +267,6 @@ def _seen_by_app(scope: Scope, call: Call) -> Scope:
     seen["user"] = user_for(call.principal)
     seen["auth"] = auth_for(call.principal)
     return seen
-
-
-def _uncompressed(scope: Scope) -> Scope:
-    """What is compressed cannot be filtered."""
-    return {**scope, "headers": [line for line in scope["headers"] if line[0] != b"accept-encoding"]}
-
-
-def _with_nonce(send: Send, nonce: str) -> Send:
-    if not nonce:
-        return send
-
-    async def with_nonce(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message.get("headers", ()), (b"dpop-nonce", nonce.encode("ascii"))]}
-        await send(message)
-
-    return with_nonce
-
-
-async def _read_body(receive: Receive, most: int) -> bytes:
-    parts: list[bytes] = []
-    size, more = 0, True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _ClientLeft
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > most:
-            raise BodyTooLarge(f"The body is longer than {most} bytes.", action="Send less at once.")
-        more = message.get("more_body", False)
-    return b"".join(parts)
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """The body once more for the application, then whatever comes after it."""
-    has_come = False
-
-    async def replay() -> Message:
-        nonlocal has_come
-        if has_come:
-            return await receive()
-        has_come = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return replay
 
 
 async def _send(send: Send, answer: Answer, *, kind: str = "http.response") -> None:

@@ -7,11 +7,9 @@ nobody else's: `cacheScope` becomes private. What is no list passes as it came.
 
 import json
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, TypeAlias
+from collections.abc import Callable
 
-Message: TypeAlias = MutableMapping[str, Any]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
+from vestibule.web.asgi import Message, Send
 
 LISTS = {"tools/list": ("tools", "tools/call"), "prompts/list": ("prompts", "prompts/get")}
 

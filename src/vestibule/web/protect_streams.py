@@ -5,12 +5,8 @@ asks again, with a fresh token.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, TypeAlias
 
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
+from vestibule.web.asgi import Message, Receive, Send
 
 LOOK_EVERY = 5.0  # seconds, at an exchange whose token has expired: it may become a stream yet
 

@@ -22,7 +22,8 @@ from vestibule.protocol.scope import read_scope
 from vestibule.resource_server.needs import ToolNeeds
 from vestibule.resource_server.reception import ApiKeyReader, Reception
 from vestibule.resource_server.remembered import RememberedTokens
-from vestibule.web.protect import App, Door, ProtectedApp, path_of, plain_paths
+from vestibule.web.asgi import App
+from vestibule.web.protect import Door, ProtectedApp, path_of, plain_paths
 from vestibule.web.protect_answers import Answers
 from vestibule.wiring.foreign import authorization_servers, foreign_tokens
 
