@@ -144,6 +144,21 @@ async def test_an_api_key_is_one_credential_and_asked_of_its_reader(issuer: Issu
         assert (await http.post("/mcp", headers=both)).status_code == 400
 
 
+@pytest.mark.parametrize(("options", "sees"), [({}, False), ({"show_token": True}, True)])
+async def test_what_opened_the_door_stays_there(issuer: Issuer, options: dict[str, Any], sees: bool) -> None:
+    seen: list[bool] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            seen.append(b"authorization" in dict(scope["headers"]))
+        await whoami(scope, receive, send)
+
+    guarded = protect(app, resource=RESOURCE, issuers=[issuer.issuer], tools=[], **options)
+    async with in_process(guarded) as http:
+        assert (await http.post("/mcp", headers=bearer(issuer.access_token()))).status_code == 200
+    assert seen == [sees]
+
+
 async def principal_of(issuer: Issuer) -> Principal:
     """What the library makes of a token."""
     found: list[Principal] = []

@@ -57,6 +57,7 @@ class Door:
     public: frozenset[str] = frozenset()
     mcp_paths: frozenset[str] = frozenset()
     hide_denied: bool = False
+    hidden: frozenset[bytes] = frozenset()  # headers that the application does not see
     max_body: int = MAX_BODY
     close: Callable[[], Awaitable[None]] | None = None
 
@@ -175,7 +176,7 @@ class ProtectedApp:
 
         try:
             with as_caller(call):
-                await self._app(_seen_by_app(scope, call), receive, watch)
+                await self._app(_seen_by_app(scope, call, self._door.hidden), receive, watch)
         except Refusal as refusal:
             if started:
                 raise
@@ -206,7 +207,7 @@ class ProtectedApp:
         if scope["path"] in self._door.public:
             call = Call(None)
             with as_caller(call):
-                await self._app(_seen_by_app(scope, call), receive, send)
+                await self._app(_seen_by_app(scope, call, self._door.hidden), receive, send)
             return
         try:
             admitted = await self._door.reception.admit(_arrival(scope))
@@ -216,7 +217,7 @@ class ProtectedApp:
             return
         call = Call(admitted.principal, self._door.resource.upstream.scopes)
         with as_caller(call):
-            await self._app(_seen_by_app(scope, call), receive, send)
+            await self._app(_seen_by_app(scope, call, self._door.hidden), receive, send)
 
     async def _refuse_websocket(self, refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
         if (await receive())["type"] != "websocket.connect":
@@ -256,13 +257,17 @@ def path_of(identifier: str) -> str:
     return urlsplit(identifier).path or "/"
 
 
-def _seen_by_app(scope: Scope, call: Call) -> Scope:
-    """The caller where Starlette and FastAPI look: request.state.principal, request.user, request.auth."""
+def _seen_by_app(scope: Scope, call: Call, hidden: frozenset[bytes]) -> Scope:
+    """The caller where Starlette and FastAPI look: request.state.principal, request.user, request.auth.
+
+    What opened the door stays there: frameworks pass headers on to other servers (FastMCP's proxy does).
+    """
     seen = {**scope, "state": {**(scope.get("state") or {})}}
     for name in ("user", "auth"):
         seen.pop(name, None)
     if call.principal is None:
         return seen
+    seen["headers"] = [line for line in scope["headers"] if line[0] not in hidden]
     seen["state"]["principal"] = call.principal
     seen["user"] = user_for(call.principal)
     seen["auth"] = auth_for(call.principal)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mcp.server.auth.provider import TokenVerifier as SdkTokenVerifier
     from mcp.server.auth.settings import AuthSettings
 
+_CREDENTIALS = frozenset({b"authorization", b"dpop", b"x-api-key"})
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -54,6 +55,7 @@ def protect(
     api_key: ApiKeyReader | None = None,
     proofs: ProofChecker | bool = False,
     verifier: TokenVerifier | None = None,
+    show_token: bool = False,
     title: str = "",
 ) -> ProtectedApp:
     """`app` as an OAuth resource server: whoever calls it has shown a token for it, or is told where to get one.
@@ -73,6 +75,7 @@ def protect(
     api_key     the principal that an X-API-Key stands for, or None
     proofs      True: DPoP proofs are checked, by this process; without it, tokens that are bound to a key are refused
     verifier    says what a token is worth, in place of the verification of signed tokens
+    show_token  True: the application sees the Authorization header; to exchange the token, never to pass it on
 
     Raises ValueError for what cannot be meant.
     """
@@ -93,6 +96,7 @@ def protect(
         public=frozenset(public),
         mcp_paths=plain_paths(mcp_paths or [path_of(resource)]),
         hide_denied=hide_denied,
+        hidden=frozenset() if show_token else _CREDENTIALS if api_key is not None else _CREDENTIALS - {b"x-api-key"},
         close=tokens.close if tokens is not None else None,
     )
     return ProtectedApp(app, door)
