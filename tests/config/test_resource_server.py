@@ -1,5 +1,8 @@
 """Whose tokens are accepted, as the file and the environment of other systems say it."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from tests.config.conftest import Faults, Load
@@ -63,3 +66,14 @@ def test_people_are_called_as_by_the_identity_provider_that_is_the_same(read: Lo
         ("oidc", "other-example-com-realms-a"),
         ("google", "google"),
     ]
+
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "resource-server.md"
+EXAMPLES = re.findall(r"```yaml\n(.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
+def test_the_examples_of_the_document_are_sound(example: str, read: Load) -> None:
+    upstream = "" if "upstreams:" in example else UPSTREAM
+    secrets = {"GITHUB_SECRET": "k9Fz-3Qm7Xc1Vb5-aB", "INTROSPECTION_SECRET": "Abc8Q~9xKd.fGh2-aB"}
+    assert read(upstream + example, secrets).resource_server.issuers

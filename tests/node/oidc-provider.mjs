@@ -1,10 +1,11 @@
 // A certified OpenID provider, written by nobody here: PKCE required, one confidential client, any login name.
-// More of it is switched on by a JSON argument: `features` (names of its own, and tokenExchange) and `clients`.
+// More of it is switched on by a JSON argument: `features` (names of its own, and tokenExchange), `clients`, and
+// `kid`, the name of the key that it makes at its start.
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import Provider from 'oidc-provider';
 
 const { PORT, CLIENT_ID, CLIENT_SECRET, REDIRECT_URI } = process.env;
-const { features = [], clients = [] } = JSON.parse(process.argv[2] ?? '{}');
+const { features = [], clients = [], kid = 'k1' } = JSON.parse(process.argv[2] ?? '{}');
 const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
 
 const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
@@ -12,6 +13,13 @@ const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 
 // What a feature has beyond being there: every proof of possession carries a nonce that the provider gave.
 const settings = {
+  // Tokens for an API: a JWT, or an opaque one where its address says so.
+  resourceIndicators: {
+    getResourceServerInfo: (ctx, resource) => ({
+      scope: 'mcp', audience: resource, accessTokenTTL: 600,
+      accessTokenFormat: resource.includes('opaque') ? 'opaque' : 'jwt',
+    }),
+  },
   dPoP: { nonceSecret: randomBytes(32), requireNonce: () => true },
   // Access tokens for a resource server of somebody else: JWTs (RFC 9068), for the resource that was asked for.
   resourceIndicators: {
@@ -22,7 +30,7 @@ const settings = {
 };
 
 const provider = new Provider(`http://127.0.0.1:${PORT}`, {
-  jwks: { keys: [{ ...privateKey.export({ format: 'jwk' }), kid: 'k1', use: 'sig', alg: 'RS256' }] },
+  jwks: { keys: [{ ...privateKey.export({ format: 'jwk' }), kid, use: 'sig', alg: 'RS256' }] },
   clients: [{
     client_id: CLIENT_ID,
     client_secret: CLIENT_SECRET,

@@ -69,8 +69,9 @@ def oidc_provider(
     *,
     features: Sequence[str] = (),
     clients: Sequence[Mapping[str, Any]] = (),
+    kid: str = "k1",
 ) -> Iterator[OidcProvider]:
-    """With one client, and with more `clients` and more of the provider's own `features`."""
+    """With one client, and with more `clients` and more of the provider's own `features`. `kid`: of its new key."""
     provider = OidcProvider(f"http://127.0.0.1:{port}", "gateway", "Zq7mW2xK9vT4bN8rJ3hL")
     environ = {
         "PORT": str(port),
@@ -79,6 +80,6 @@ def oidc_provider(
         "REDIRECT_URI": redirect_uri,
         "NODE_NO_WARNINGS": "1",
     }
-    more = json.dumps({"features": features, "clients": clients})
+    more = json.dumps({"features": features, "clients": clients, "kid": kid})
     with running([node(), str(FOLDER / "oidc-provider.mjs"), more], port=port, log=log, environ=environ):
         yield provider

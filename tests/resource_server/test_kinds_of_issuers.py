@@ -258,6 +258,8 @@ def asked_issuer(idp: ScriptedIdentityProvider, **more: Any) -> dict[str, Any]:
         ({"exp": 1}, "TOKEN_EXPIRED"),
         ({"exp": "9999999999"}, "INVALID_TOKEN"),
         ({"sub": None}, "INVALID_TOKEN"),
+        ({"sub": None, "client_id": "desk"}, None),
+        ({"sub": "client:desk"}, "INVALID_TOKEN"),
         ({"cnf": {"x5t#S256": "x"}}, "INVALID_TOKEN"),
         ({"exp": None}, None),
     ],
@@ -331,6 +333,31 @@ async def test_one_issuer_that_hangs_holds_up_nobody_else(tmp_path: Path, upstre
 
 
 # --- tokens that are bound to a key ---------------------------------------------------------------------------------
+
+
+async def test_a_bound_token_is_good_with_a_proof_of_its_key(tmp_path: Path, upstream: RecordingUpstream) -> None:
+    from tests.support.foreign import trusted
+    from tests.support.proofs import proof, token_hash
+    from vestibule.testing.signing_key import SigningKey
+
+    holder, thief = SigningKey("h", "ES256"), SigningKey("t", "ES256")
+    async with trusted(tmp_path, upstream) as work:
+        token = work.token(cnf={"jkt": thumbprint(holder)})
+        for key, status in ((holder, 200), (holder, 200), (thief, 401)):
+            shown = proof(work.door, key, work.door.mcp, ath=token_hash(token))
+            answer = await work.door.call(None, headers={"Authorization": f"DPoP {token}", "DPoP": shown})
+            assert answer.status_code == status
+
+
+def thumbprint(key: Any) -> str:
+    """RFC 7638, of an EC key."""
+    import base64
+    import hashlib
+    import json
+
+    members = {name: key.public_jwk()[name] for name in ("crv", "kty", "x", "y")}
+    digest = hashlib.sha256(json.dumps(members, separators=(",", ":"), sort_keys=True).encode()).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 async def test_a_bound_token_without_a_proof_is_nothing(tmp_path: Path, upstream: RecordingUpstream) -> None:

@@ -62,7 +62,7 @@ def test_the_oldest_goes_first_and_nothing_outlives_its_time() -> None:
 
 def test_every_part_of_what_is_shown_tells_two_requests_apart() -> None:
     shown = Presented(b"a", b"b", b"c")
-    others = [Presented(b"a\n+b", None, b"c"), Presented(b"a", b"b"), Presented(None, b"a", b"b"), Presented(b"a")]
+    others = [Presented(b"a", None, b"c"), Presented(b"a", b"b"), Presented(None, b"a", b"b"), Presented(b"a")]
     digests = {digest_of(one, RESOURCE) for one in (shown, *others)}
     digests.add(digest_of(shown, replace(RESOURCE, identifier="https://mcp.example.com/other/mcp")))
     assert len(digests) == 6

@@ -44,3 +44,17 @@ def test_every_vector_of_the_authorization_server_is_covered() -> None:
     ]
     tested = set(re.findall(r"[A-Z]+-\d{3}", " ".join(marks)))
     assert [vector for vector in AUTHORIZATION_SERVER if vector not in tested] == []
+
+
+# Every vector of the areas jwt, jwks and prm; PRM-008 is about tenants.
+RESOURCE_SERVER = """
+JWT-002 JWT-004 JWT-006 JWT-007 JWT-008 JWT-010 JWT-013 JWT-016 JWT-019 JWT-021 JWT-022 JWT-023 JWT-024 JWT-026 JWT-029
+JWT-030 JWT-034 JWT-035 JWT-036 JWT-039 JWT-040 JWKS-007 JWKS-008 JWKS-012 JWKS-014 PRM-001 PRM-002 PRM-003 PRM-004
+PRM-005 PRM-006 PRM-007 PRM-009
+""".split()
+
+
+def test_every_vector_of_the_resource_server_is_covered() -> None:
+    files = [Path(__file__).with_name(f"test_vectors_{area}.py") for area in ("jwt", "jwks", "prm")]
+    tested = {found for file in files for found in re.findall(r'"([A-Z]+-\d{3})"', file.read_text("utf-8"))}
+    assert [vector for vector in RESOURCE_SERVER if vector not in tested] == []

@@ -235,6 +235,20 @@ async def test_another_issuer_in_the_discovery_document(vector: str, work: Issue
     assert work.keys_asked() == 0
 
 
+async def test_endpoints_that_move_to_another_host_are_not_followed(work: Issuer) -> None:
+    """FLT-07."""
+    assert (await work.call()).status_code == 200
+    async with ScriptedIdentityProvider() as evil:
+        evil.signing = SigningKey("k1")
+        evil.published = [evil.signing]
+        work.idp.script.metadata["jwks_uri"] = f"{evil.issuer}/jwks"
+        work.door.clock.advance(3700)
+        assert (await work.call()).status_code == 200
+        work.door.clock.advance(3700)
+        assert error_of(await work.call(key=evil.signing)) == "INVALID_SIGNATURE"
+        assert evil.received == []
+
+
 async def test_an_issuer_that_has_only_the_document_of_rfc_8414(tmp_path: Path, upstream: RecordingUpstream) -> None:
     from vestibule.testing.scripted_http import Answer, ReceivedRequest
 

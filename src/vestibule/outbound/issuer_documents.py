@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Generic, TypeVar
+from urllib.parse import urlsplit
 
 from vestibule.errors import FetchError
 from vestibule.oauth_client.discovery import MetadataError, metadata_urls, read_key_metadata
@@ -33,6 +34,15 @@ PATIENCE = timedelta(milliseconds=500)  # that somebody waits for news of someth
 DEADLINE = timedelta(seconds=5)  # from asking to the last byte
 MAX_DOCUMENT = 512 * 1024  # bytes
 BIG_DOCUMENT = 32 * 1024  # bytes; read beside the loop
+
+_ENDPOINTS = (
+    "authorization_endpoint",
+    "token_endpoint",
+    "jwks_uri",
+    "userinfo_endpoint",
+    "revocation_endpoint",
+    "introspection_endpoint",
+)
 
 Kind = TypeVar("Kind")
 Found = tuple[Kind, timedelta]  # a value, and for how long it is fresh
@@ -177,9 +187,26 @@ class HttpIssuerDocuments:
     def _understand(self, url: str, answer: HttpAnswer) -> Found[IssuerMetadata]:
         body = _body_of(url, answer)
         try:
-            return self._read(body, issuer=self._issuer), KEEP
+            found = self._read(body, issuer=self._issuer)
         except MetadataError as error:
             raise FetchError("The document cannot be used.", detail=f"{url}: {error}") from error
+        self._check_not_moved(found)
+        return found, KEEP
+
+    def _check_not_moved(self, found: IssuerMetadata) -> None:
+        """An issuer whose endpoints are at another host all of a sudden gets neither our secrets nor our trust.
+
+        What was known goes on for its day, or until a restart: time enough for the operator to read the log.
+        """
+        known = self._metadata.at_hand()
+        if known is None:
+            return
+        moved = [name for name in _ENDPOINTS if _has_moved(getattr(known, name), getattr(found, name))]
+        if not moved:
+            return
+        if self._log is not None:
+            self._log("issuer_endpoints_moved", level="error", issuer=self._issuer, endpoints=moved)
+        raise FetchError("The document cannot be used.", detail=f"{self._issuer}: {moved} are at another host")
 
     async def _read_keys(self) -> "Found[KeySet]":
         from vestibule.protocol.jwt import JwtError
@@ -205,6 +232,10 @@ class HttpIssuerDocuments:
                 before=sorted(known.key_ids)[:10],
                 now=sorted(keys.key_ids)[:10],
             )
+
+
+def _has_moved(known: str, found: str) -> bool:
+    return bool(known and found) and urlsplit(known)[:2] != urlsplit(found)[:2]
 
 
 def _read_set(body: bytes) -> "KeySet":

@@ -33,6 +33,7 @@ from vestibule.resource_server.signed_tokens import Found
 
 AT_ONCE = 20  # questions to one issuer; the next one waits
 USUAL_LIFETIME = 3600  # seconds; of a token that does not end, until we want to see it again
+_PROGRAM = "client:"
 _GOOGLE_API = "https://oauth2.googleapis.com"
 _GITHUB = "https://github.com"
 _GITHUB_API = "https://api.github.com"
@@ -124,7 +125,7 @@ class IntrospectedTokens:
         expires_at, issued_at = rules.check_times(timed, now=now)
         token = ForeignToken(
             issuer=issuer,
-            subject=rules.subject_of(claims),
+            subject=_whose(claims),
             client_id=rules.client_of(claims),
             scopes=rules.scopes_of(claims),
             roles=frozenset(),
@@ -277,6 +278,17 @@ def _identity(trusted: TrustedIssuer, token: ForeignToken, *, email: str, name: 
         email=email,
         claims=token.claims,
     )
+
+
+def _whose(claims: Mapping[str, Any]) -> str:
+    """A program's own token need not have a `sub` (RFC 7662 §2.2): then it is the program, under a name that no
+    person may have."""
+    if "sub" not in claims and (client_id := rules.client_of(claims)):
+        return f"{_PROGRAM}{client_id}"
+    subject = rules.subject_of(claims)
+    if subject.startswith(_PROGRAM):
+        raise _refused("The access token does not say whose it is.")
+    return subject
 
 
 def _as(token: str) -> Mapping[str, str]:

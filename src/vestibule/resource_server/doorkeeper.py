@@ -196,8 +196,7 @@ class ResourceServer:
             flight = asyncio.create_task(self._judge(digest, shown, resource, now, hint))
             self._flights[digest] = flight
             flight.add_done_callback(lambda done: self._landed(digest, done))
-        await asyncio.wait({flight})
-        principal = flight.result()
+        principal = await asyncio.shield(flight)  # whoever leaves does not end it for the others
         return principal, min(principal.expires_at.timestamp(), now + self._good_for(shown, principal))
 
     def _landed(self, digest: bytes, flight: "asyncio.Task[Principal]") -> None:
