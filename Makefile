@@ -21,11 +21,12 @@ demo: $(UV)
 test: lint types imports unit
 
 lint: $(UV)
-	$(RUN) ruff format --check src tests bench
-	$(RUN) ruff check src tests bench
+	$(RUN) ruff format --check src tests bench examples
+	$(RUN) ruff check src tests bench examples
 
 types: $(UV)
 	$(RUN) mypy
+	$(RUN) mypy examples/*.py
 
 imports: $(UV)
 	$(RUN) lint-imports

@@ -21,6 +21,12 @@ const settings = {
     }),
   },
   dPoP: { nonceSecret: randomBytes(32), requireNonce: () => true },
+  // Access tokens for a resource server of somebody else: JWTs (RFC 9068), for the resource that was asked for.
+  resourceIndicators: {
+    getResourceServerInfo: (ctx, resource) => ({
+      scope: 'tickets.read tickets.write', audience: resource, accessTokenFormat: 'jwt', accessTokenTTL: 600,
+    }),
+  },
 };
 
 const provider = new Provider(`http://127.0.0.1:${PORT}`, {

@@ -45,9 +45,9 @@ def demo(
 def _run_gateway(
     configuration: "Configuration", process: "subprocess.Popen[bytes]", upstream: str, stopping: "Stopping"
 ) -> None:
-    from vestibule import wiring  # takes as long as the sample server's start, and happens beside it
     from vestibule.cli.running import run_server
     from vestibule.telemetry import configure_logging
+    from vestibule.wiring import serve  # takes as long as the sample server's start, and happens beside it
 
     _wait_until_open(upstream, process)
     configure_logging(level=configuration.logging.level, form=configuration.logging.format)
@@ -56,7 +56,7 @@ def _run_gateway(
         stopping.serving = True
         _print_banner(running)
 
-    run_server(wiring.serve(configuration, ready=ready))
+    run_server(serve(configuration, ready=ready))
 
 
 def _configuration(folder: Path, port: int, upstream: str, *, debug: bool) -> "Configuration":

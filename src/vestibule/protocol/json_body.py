@@ -1,8 +1,8 @@
 """JSON that strangers send: one reading only, bounded in size and depth.
 
-Python's own decoder is asked to see duplicate keys, and what other decoders write as numbers or text that is none: NaN,
-numbers beyond all bounds, half a surrogate pair. Its own limit on recursion ends what is nested without end; ours is
-then counted in one pass of a regular expression, which takes a long text as one step.
+Python's own decoder is asked to see duplicate keys, and numbers that other decoders do not have: NaN, and those beyond
+all bounds. Its own limit on recursion ends what is nested without end; ours is
+then counted on the brackets alone, a level at a time.
 """
 
 import json
@@ -17,9 +17,14 @@ class UnreadableJson(ValueError):
     """The text is not one JSON value that everybody would read alike."""
 
 
-def read_object(body: bytes, *, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
-    """The JSON object in `body`. Raises `UnreadableJson` with a reason that may be shown."""
+def read_object(body: bytes, *, max_depth: int = MAX_DEPTH, half_pairs: bool = True) -> dict[str, Any]:
+    """The JSON object in `body`. Raises `UnreadableJson` with a reason that may be shown.
+
+    `half_pairs`: whether a text may have half a surrogate pair, which is text to some readers and none to others.
+    """
     value = _read(body, max_depth)
+    if not half_pairs and _SURROGATE.search(body) and _has_lone_surrogate(value):
+        raise UnreadableJson("A text in it has half a surrogate pair.")
     if not isinstance(value, dict):
         raise UnreadableJson("It is not a JSON object.")
     return value
@@ -46,15 +51,15 @@ def _read(body: bytes, max_depth: int) -> Any:
         raise UnreadableJson(f"It is nested deeper than {max_depth} levels.") from error
     except ValueError as error:
         raise UnreadableJson("It is not JSON.") from error
-    if text.count("[") + text.count("{") > max_depth and _depth(text) > max_depth:
+    # What cannot be too deep is not counted: most tokens and documents.
+    if text.count("{") + text.count("[") > max_depth and _is_deeper(text, max_depth):
         raise UnreadableJson(f"It is nested deeper than {max_depth} levels.")
-    if _SURROGATE.search(text) and _has_lone_surrogate(value):
-        raise UnreadableJson("A text in it has half a surrogate pair.")
     return value
 
 
-_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[\]{}]')
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_NOT_BRACKETS = re.compile(r'"(?:[^"\\]++|\\.)*+"|[^"\[\]{}]++')
+_ROUND = str.maketrans("[]{}", "()()")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -83,14 +88,11 @@ def _has_lone_surrogate(value: Any) -> bool:
     return False
 
 
-def _depth(text: str) -> int:
-    """Of a text that is JSON: all of its strings end."""
-    depth = deepest = 0
-    for match in _STRING_OR_BRACKET.finditer(text):
-        match match[0]:
-            case "[" | "{":
-                depth += 1
-                deepest = max(deepest, depth)
-            case "]" | "}":
-                depth -= 1
-    return deepest
+def _is_deeper(text: str, depth: int) -> bool:
+    """Whether the brackets of a text that is JSON are nested deeper than that."""
+    brackets = _NOT_BRACKETS.sub("", text).translate(_ROUND)
+    for _ in range(depth):
+        if not brackets:
+            return False
+        brackets = brackets.replace("()", "")  # the innermost level
+    return bool(brackets)

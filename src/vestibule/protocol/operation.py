@@ -111,7 +111,7 @@ def _mirrored_headers(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, byt
 
 def _read_message(body: bytes) -> Mapping[str, Any]:
     try:
-        message = read_object(body, max_depth=MAX_DEPTH)
+        message = read_object(body, max_depth=MAX_DEPTH, half_pairs=False)
     except UnreadableJson as error:
         raise BadRequest(
             "The body is not one JSON-RPC message that everybody reads alike.",

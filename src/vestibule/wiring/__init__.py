@@ -1,6 +1,22 @@
-"""The composition root: configuration in, objects out. The only place that knows every class."""
+"""The composition root: configuration in, objects out. The only place that knows every class.
 
-from vestibule.wiring.house import House, Running, listen, serve
-from vestibule.wiring.settings import make_resources
+Its names are looked up when they are used: `wiring.library`, an application in process, needs neither the store nor the
+configuration that the gateway has.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vestibule.wiring.house import House, Running, listen, serve
+    from vestibule.wiring.settings import make_resources
 
 __all__ = ["House", "Running", "listen", "make_resources", "serve"]
+
+_HOMES = {"House": "house", "Running": "house", "listen": "house", "serve": "house", "make_resources": "settings"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

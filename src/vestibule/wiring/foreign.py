@@ -12,14 +12,13 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from vestibule.config import Configuration
-from vestibule.config.resource_server_rules import trusted_issuers
 from vestibule.model import TrustedIssuer
 from vestibule.outbound.issuer_documents import KEEP, HttpIssuerDocuments
 from vestibule.ports import Clock, HttpClient, IssuerDocuments, TenantMap
 from vestibule.wiring.issuers import entra_documents
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the library in process has no configuration, and loads none
+    from vestibule.config import Configuration
     from vestibule.resource_server.foreign import ForeignTokens  # brings the JOSE library: 3 MB
 
 __all__ = ["TrustedIssuer", "authorization_servers", "foreign_tokens", "make_foreign_tokens", "servers_of"]
@@ -49,7 +48,7 @@ def foreign_tokens(
 
 
 def make_foreign_tokens(
-    configuration: Configuration,
+    configuration: "Configuration",
     http: HttpClient,
     clock: Clock,
     *,
@@ -57,6 +56,8 @@ def make_foreign_tokens(
     log: Callable[..., None] | None = None,
 ) -> "ForeignTokens | None":
     """Of the configuration; None: no issuer is trusted."""
+    from vestibule.config.resource_server_rules import trusted_issuers
+
     section = configuration.resource_server
     if not section.issuers or section.mode == "local":
         return None
@@ -71,8 +72,10 @@ def make_foreign_tokens(
     )
 
 
-def servers_of(configuration: Configuration) -> tuple[str, ...]:
+def servers_of(configuration: "Configuration") -> tuple[str, ...]:
     """Where the resource metadata sends clients to sign in: to us first, because they take the first."""
+    from vestibule.config.resource_server_rules import trusted_issuers
+
     section = configuration.resource_server
     ours = (configuration.issuer,) if configuration.signs_people_in else ()
     theirs = authorization_servers(trusted_issuers(configuration)) if section.mode != "local" else ()
