@@ -179,7 +179,7 @@ REFUSED = [
         "resource_server: {issuers: [{issuer: 'https://b.example', name: work}]}\n",
         "other people",
     ),
-    ("resource_server.jwks_cache_ttl", f"{UPSTREAM}resource_server: {{jwks_cache_ttl: 5}}\n", "not between"),
+    ("resource_server.jwks_cache_ttl", f"{UPSTREAM}resource_server: {{jwks_cache_ttl: 0}}\n", "not between"),
     ("resource_server.issuers", f"{UPSTREAM}resource_server: {{identifiers: ['api://x']}}\n", "no issuer is named"),
     (
         "tenants.domains.corp.example",

@@ -320,7 +320,7 @@ async def test_a_wrong_signature_and_an_unknown_key_take_as_long(vector: str, wo
     """Of the median of many, in turns: what differs is less than a request's own jitter."""
     await work.call()
     bad, unknown = SigningKey("k1"), SigningKey("nobody-knows")
-    await work.call(work.token(key=unknown))  # the one look at the issuer's keys that a minute allows
+    await work.call(work.token(key=unknown))  # the one look at the issuer's keys for a while
     took: dict[str, list[float]] = {"bad": [], "unknown": []}
     for number in range(400):
         for name, key in (("bad", bad), ("unknown", unknown)):

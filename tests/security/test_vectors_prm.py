@@ -105,8 +105,11 @@ async def test_in_cloud_mode_our_own_tokens_open_nothing(tmp_path: Path, upstrea
         assert (await work.door.call(token)).status_code == 401
 
 
-async def test_in_auto_mode_both_kinds_of_tokens_open_the_door(tmp_path: Path, upstream: RecordingUpstream) -> None:
-    async with trusted(tmp_path, upstream) as work:
+@pytest.mark.parametrize("form", ["sealed", "jwt"])
+async def test_in_auto_mode_both_kinds_of_tokens_open_the_door(
+    form: str, tmp_path: Path, upstream: RecordingUpstream
+) -> None:
+    async with trusted(tmp_path, upstream, top={"tokens": {"format": form}}) as work:
         ours = (await work.door.sign_in()).access_token
         assert (await work.door.call(ours)).status_code == 200
         assert (await work.call()).status_code == 200

@@ -57,11 +57,16 @@ def error_of(answer: httpx2.Response) -> str:
 
 @asynccontextmanager
 async def trusted(
-    folder: Path, upstream: RecordingUpstream, *, more: Mapping[str, Any] | None = None, **issuer: Any
+    folder: Path,
+    upstream: RecordingUpstream,
+    *,
+    more: Mapping[str, Any] | None = None,
+    top: Mapping[str, Any] | None = None,
+    **issuer: Any,
 ) -> AsyncIterator[Issuer]:
-    """`issuer`: more of its entry. `more`: more of resource_server."""
+    """`issuer`: more of its entry. `more`: more of resource_server. `top`: more of the whole file."""
     async with ScriptedIdentityProvider() as idp:
         section = {"identifiers": [API], "issuers": [{"issuer": idp.issuer, "name": "work", **issuer}], **(more or {})}
-        async with open_door(folder, upstream.url, resource_server=section) as door:
+        async with open_door(folder, upstream.url, resource_server=section, **(top or {})) as door:
             idp.now = lambda: door.clock().timestamp()
             yield Issuer(idp, door, upstream)

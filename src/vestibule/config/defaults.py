@@ -41,6 +41,6 @@ MAX_BODY_BOUNDS = (1024, 1024**3)
 MAX_HEAD_BOUNDS = (4096, 1024**2)
 
 JWKS_CACHE_TTL = timedelta(hours=1)
-JWKS_CACHE_TTL_BOUNDS = (timedelta(minutes=1), timedelta(hours=24))
+JWKS_CACHE_TTL_BOUNDS = (timedelta(seconds=1), timedelta(hours=24))
 
 MIN_SECRET_LENGTH = 16  # characters of any secret but the root secret, which has rules of its own

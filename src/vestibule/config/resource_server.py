@@ -139,7 +139,7 @@ class ResourceServerConfig(Model):
     )
     jwks_cache_ttl: Duration = Field(
         defaults.JWKS_CACHE_TTL,
-        description="How long an issuer's keys are used without looking again: 1m to 24h. Its Cache-Control may say "
+        description="How long an issuer's keys are used without looking again: 1s to 24h. Its Cache-Control may say "
         "less.",
         examples=["1h", 3600],
     )

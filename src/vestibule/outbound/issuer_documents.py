@@ -5,8 +5,8 @@
     failing    the issuer did not answer: the last good one goes on being used, and it is asked again after a pause
     untrusted  for a whole day nobody could read it: it is used no more
 
-A token whose key is not known allows one more look, no more than one a minute: after it whoever names an unknown key is
-answered at once, whatever the issuer does. Nothing that was good is ever replaced by what cannot be used.
+A token whose key is not known allows one more look, no more than one in ten seconds: after it whoever names an unknown
+key is answered at once, whatever the issuer does. Nothing that was good is ever replaced by what cannot be used.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ KEEP_AT_LEAST = timedelta(minutes=1)  # however short the issuer says: nobody as
 TRUSTED_FOR = timedelta(hours=24)  # from the last good answer on, while the issuer does not give another
 RETRY = timedelta(seconds=30)  # after a failure, while there is something to go on with
 RETRY_EMPTY = timedelta(seconds=5)  # after a failure, while there is nothing
-REFETCH_COOLDOWN = timedelta(minutes=1)  # between two looks for unknown keys
+REFETCH_COOLDOWN = timedelta(seconds=10)  # between two looks for unknown keys
 PATIENCE = timedelta(milliseconds=500)  # that somebody waits for news of something stale
 DEADLINE = timedelta(seconds=5)  # from asking to the last byte
 MAX_DOCUMENT = 512 * 1024  # bytes
@@ -88,7 +88,7 @@ class _Kept(Generic[Kind]):
         return found
 
     async def look_again(self) -> Kind | None:
-        """The value read anew; None when that was tried a minute ago or less."""
+        """The value read anew; None when that was tried a moment ago."""
         flight = self._flight
         if flight is None:
             if self._clock() - self._looked_at < REFETCH_COOLDOWN:

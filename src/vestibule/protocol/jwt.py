@@ -84,10 +84,7 @@ class KeySet:
 
         Raises `JwtError` when it is no set, has more than `MAX_KEYS` entries, or nothing of it can be used.
         """
-        entries = jwks.get("keys")
-        if not isinstance(entries, list) or len(entries) > MAX_KEYS:
-            raise JwtError(f"not a set of at most {MAX_KEYS} keys (RFC 7517 §5)")
-        keys = [key for key in map(_read_key, entries) if key is not None]
+        keys = _read_keys(jwks)
         if not keys:
             raise JwtError("no key of the set can verify a signature")
         return cls(keys)
@@ -124,13 +121,8 @@ def verify(
 
     `algorithms`: those the issuer itself lists; anything that is not asymmetric is taken out of it. Raises `JwtError`.
     """
-    header = _header(token)
-    algorithm = _check_algorithm(header, algorithms)
-    for key in _candidates(jwks, algorithm, header.get("kid")):
-        claims = _claims(token, key, algorithm)
-        if claims is not None:
-            return header, claims
-    raise JwtError("no key of the issuer made this signature")
+    header, claims, _ = KeySet(_read_keys(jwks)).verify(token, algorithms=algorithms)
+    return header, claims
 
 
 def _check_algorithm(header: Mapping[str, Any], algorithms: Collection[str]) -> str:
@@ -202,12 +194,13 @@ def verify_with_own_key(
     if not isinstance(jwk, dict) or is_private(jwk):
         raise JwtError("the header has no jwk, or a private one")
     _check_not_critical(header)
-    key = {name: value for name, value in jwk.items() if name != "kid"}
-    keys = _candidates({"keys": [key]}, algorithm, None)
-    claims = _claims(token, keys[0], algorithm)
+    key = _read_key(jwk)
+    if key is None or algorithm not in key.algorithms:
+        raise JwtError("the key in the header is not of the algorithm")
+    claims = _claims(token, key.key, algorithm)
     if claims is None:
         raise JwtError("the key in the header did not make this signature")
-    return header, claims, str(keys[0].thumbprint())
+    return header, claims, str(key.key.thumbprint())
 
 
 def unverified_claims(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -276,21 +269,11 @@ def _decode(part: str) -> bytes:
     return binascii.a2b_base64(text, strict_mode=True)
 
 
-def _candidates(jwks: Mapping[str, Any], algorithm: str, kid: object) -> Sequence[RSAKey | ECKey | OKPKey]:
-    """The public keys that may have signed: right type and curve, for signatures, of this `kid` if it is named."""
+def _read_keys(jwks: Mapping[str, Any]) -> list[_Key]:
     entries = jwks.get("keys")
     if not isinstance(entries, list) or len(entries) > MAX_KEYS:
-        raise JwtError("the issuer's key set cannot be read")
-    fitting = [entry for entry in entries if isinstance(entry, dict) and _fits(entry, algorithm)]
-    if kid is not None:
-        named = [entry for entry in fitting if entry.get("kid") == kid]
-        if not named:
-            raise UnknownKey(f"no key with kid {str(kid)[:80]!r}")
-        fitting = named
-    keys = [key for key in map(_import, fitting) if key is not None]
-    if not keys:
-        raise UnknownKey("no key of the issuer fits")
-    return keys
+        raise JwtError(f"not a set of at most {MAX_KEYS} keys (RFC 7517 §5)")
+    return [key for key in map(_read_key, entries) if key is not None]
 
 
 def _fits(entry: Mapping[str, Any], algorithm: str) -> bool:

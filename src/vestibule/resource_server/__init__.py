@@ -1,4 +1,4 @@
-"""Is this call allowed: verify → Principal → challenge. For our own sealed tokens; each is for exactly one resource."""
+"""Who is calling: our own tokens, API keys, and tokens of trusted issuers, each for exactly one resource."""
 
 from vestibule.resource_server.doorkeeper import ResourceServer
 from vestibule.resource_server.proofs import DpopProofs

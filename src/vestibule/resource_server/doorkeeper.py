@@ -48,6 +48,9 @@ class ForeignVerifier(TokenVerifier, Protocol):
     def has_opaque(self) -> bool:
         """Whether some issuer can be asked about tokens that are no JWT."""
 
+    def check_issuer(self, issuer: str) -> None:
+        """Raises `InvalidIssuer` unless somebody here verifies its tokens."""
+
     def good_for(self, principal: Principal) -> float:
         """For how many seconds a principal may be remembered, if its token lives so long."""
 
@@ -161,11 +164,17 @@ class ResourceServer:
         return _Shown("own" if self._is_own(token) else "foreign", token, scheme)
 
     def _is_own(self, token: str) -> bool:
-        """Whether it is for us to judge; also what is nobody's, so that we say so."""
+        """Whether it is for us to judge; also what is nobody's, so that we say so. What costs no work is refused here.
+
+        Raises `InvalidToken` and `InvalidIssuer` for JWTs of nobody.
+        """
         if self._foreign is None or token.startswith(PREFIX):
             return True
         if token.startswith("ey") and "." in token:  # a JWT, or what pretends to be one
-            return self._issuer_of(token) == self._own.issuer
+            issuer = self._issuer_of(token)
+            if issuer != self._own.issuer:
+                self._foreign.check_issuer(issuer)
+            return issuer == self._own.issuer
         return not self._foreign.has_opaque
 
     def _issuer_of(self, token: str) -> str:

@@ -69,22 +69,19 @@ class ForeignTokens:
             return self._admit(reader, await reader.verify(token, self._audiences(reader, resource), now), resource)
         return await self._ask(token, resource, now, hint)
 
-    def _reader_of(self, token: str) -> _Reader:
-        try:
-            _, claims = unverified_claims(token)
-        except JwtError as error:
-            raise InvalidToken(
-                "The access token cannot be read.", action="Sign in again.", detail=str(error)
-            ) from error
-        issuer = claims.get("iss")
-        reader = self._named.get(issuer) if isinstance(issuer, str) else None
-        if reader is None:
+    def check_issuer(self, issuer: str) -> None:
+        """Raises `InvalidIssuer`: nobody here verifies its tokens."""
+        if issuer not in self._named:
             raise InvalidIssuer(
                 "The access token is from an issuer that this server does not know.",
                 action="Sign in where the resource metadata says.",
-                detail=f"iss is {str(issuer)[:200]!r}",
+                detail=f"iss is {issuer[:200]!r}",
             )
-        return reader
+
+    def _reader_of(self, token: str) -> _Reader:
+        issuer = issuer_of(token)
+        self.check_issuer(issuer)
+        return self._named[issuer]
 
     async def _ask(self, token: str, resource: Resource, now: float, hint: str) -> Principal:
         """The first issuer that knows it. One that cannot be asked counts only when no other does."""
@@ -141,9 +138,12 @@ def looks_signed(token: str) -> bool:
 
 
 def issuer_of(token: str) -> str:
-    """What a JWT says of its issuer, verified by nobody; empty: nothing. It picks who verifies it, nothing else."""
+    """What a JWT says of its issuer, verified by nobody; empty: nothing. It picks who verifies it, nothing else.
+
+    Raises `InvalidToken` for what is no JWT.
+    """
     try:
         issuer = unverified_claims(token)[1].get("iss")
-    except JwtError:
-        return ""
+    except JwtError as error:
+        raise InvalidToken("The access token cannot be read.", action="Sign in again.", detail=str(error)) from error
     return issuer if isinstance(issuer, str) else ""
