@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # i
 from openapi_pydantic import OpenAPI
 
 from tests.security.vectors import vector
-from tests.support.api_keys import make_key, mint, moment, set_tenant
+from tests.support.api_keys import make_key, make_tenant, mint, moment, set_tenant
 from tests.support.house import Door, Flow, open_door
 from tests.support.proofs import proof, token_hash
 from vestibule.model import TenantState
@@ -172,6 +172,7 @@ async def test_another_tenants_key_is_as_unknown_as_none(vector: str, door: Door
 
 
 async def test_operators_administer_every_tenant(door: Door) -> None:
+    await make_tenant(door, "acme")
     operator = mint(door, roles=("platform",))
     key = (await ask(door, "POST", "/keys", operator, json={"name": "ci", "tenant": "acme"})).json()
     assert key["tenant"] == "acme"
@@ -194,6 +195,7 @@ async def test_a_tenant_that_is_not_active_gets_no_keys(door: Door, state: Tenan
 
 
 async def test_a_client_that_is_named_is_an_operator_in_its_own_name(door: Door) -> None:
+    await make_tenant(door, "acme")
     token = await token_of(door, "provisioner", SECRET)
     answer = await ask(door, "POST", "/keys", token, json={"name": "ci", "tenant": "acme"})
     assert (answer.status_code, answer.json()["created_by"]) == (201, "client:provisioner")

@@ -69,7 +69,7 @@ async def test_what_there_is_not_is_said(door: Door) -> None:
     for arguments, says in (
         (("--scope", "unknown"), "has the scope 'unknown'"),
         (("--upstream", "unknown"), "There is no upstream 'unknown'"),
-        (("--tenant", "acme"), "The tenant acme is suspended"),
+        (("--tenant", "acme"), "The tenant acme is unknown, suspended or deleted"),
         (("--expires", "soon"), "is not a duration"),
         (("--expires", "0"), "A key lives for"),
     ):

@@ -164,4 +164,4 @@ def test_an_idle_gateway_is_small_even_in_the_run_that_migrates(tmp_path: Path) 
         assert httpx2.get(f"http://127.0.0.1:{port}/healthz", trust_env=False, timeout=30).status_code == 200
         rollup = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
     resident = next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Rss:"))
-    assert resident / 1024 < 80  # MB; it is 75 with CPython 3.11. Alembic would make it 86.
+    assert resident / 1024 < 85  # MB; it is 78 to 81 with CPython 3.11. Alembic would make it 92.

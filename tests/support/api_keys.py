@@ -13,6 +13,8 @@ OPERATOR = Administrator("operator", None, "test")
 
 
 async def make_key(door: Door, **wanted: Any) -> tuple[ApiKey, str]:
+    if "tenant" in wanted:
+        await make_tenant(door, wanted["tenant"])
     key, secret = await door.house.office.create(NewKey(**{"name": "ci", **wanted}), OPERATOR)
     return key, secret.reveal()
 
@@ -21,12 +23,16 @@ async def revoke_key(door: Door, key: ApiKey) -> None:
     await door.house.office.revoke(key.key_id, OPERATOR)
 
 
+async def make_tenant(door: Door, tenant: str) -> None:
+    now = door.clock()
+    await door.house.store.tenants.add(Tenant(tenant, TenantState.ACTIVE, now, now))
+
+
 async def set_tenant(door: Door, tenant: str, state: TenantState) -> None:
     now = door.clock()
-    store = door.house.store.tenants
-    await store.add(Tenant(tenant, TenantState.ACTIVE, now, now))
+    await make_tenant(door, tenant)
     revocation = Revocation(RevocationKind.TENANT, tenant, now, now + timedelta(hours=1))
-    await store.change(tenant, state, now=now, revocation=revocation)
+    await door.house.store.tenants.change(tenant, state, now=now, revocation=revocation)
 
 
 def mint(door: Door, **changes: Any) -> str:
@@ -57,4 +63,4 @@ def moment(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-__all__ = ["OPERATOR", "Secret", "make_key", "mint", "moment", "revoke_key", "set_tenant"]
+__all__ = ["OPERATOR", "Secret", "make_key", "make_tenant", "mint", "moment", "revoke_key", "set_tenant"]
