@@ -46,7 +46,9 @@ async def test_a_key_is_made_listed_and_revoked(door: Door) -> None:
         await asyncio.sleep(0.05)
     code, _, err = await vestibule(door, "apikey", "revoke", made["id"])
     assert (code, "There is no such API key" in err) == (1, True)
-    done = [(one.actor, one.action, one.target) for one in await door.house.store.audit.tail()]
+    done = [
+        (one.actor, one.action, one.target) for one in await door.house.store.audit.tail() if one.action != "mcp.call"
+    ]
     assert done[:2] == [("operator", "key.revoke", made["id"]), ("operator", "key.create", made["id"])]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from tests.support.house import Door
 from vestibule.admin import Administrator, NewKey
 from vestibule.authorization_server.issue import write_access_token
+from vestibule.authorization_server.replies import Context
 from vestibule.model import AccessToken, ApiKey, RevocationKind, Secret, Tenant, TenantState
 from vestibule.model.authorization import Revocation
 
@@ -29,10 +30,13 @@ async def make_tenant(door: Door, tenant: str) -> None:
 
 
 async def set_tenant(door: Door, tenant: str, state: TenantState) -> None:
-    now = door.clock()
+    """As an operator does it: this replica knows at once."""
     await make_tenant(door, tenant)
-    revocation = Revocation(RevocationKind.TENANT, tenant, now, now + timedelta(hours=1))
-    await door.house.store.tenants.change(tenant, state, now=now, revocation=revocation)
+    admin, acting = door.house.tenants.admin, Context("test", address="", actor="operator")
+    if state is TenantState.SUSPENDED:
+        await admin.suspend(tenant, acting, reason="test")
+    if state is TenantState.DELETED:
+        await admin.delete(tenant, acting, reason="test")
 
 
 def mint(door: Door, **changes: Any) -> str:

@@ -12,6 +12,8 @@ _RECORDED = re.compile(
       {_ACTION},\s*(?:"(?:allowed|denied|failed)"|outcome)        # an event, or server.record
     | server,\ context,\ {_ACTION}                                # tell_refusal
     | action(?::\ str)?\ ?=\ ?{_ACTION}                           # by keyword
+    | record_theft\({_ACTION}
+    | _record\({_ACTION}
     | _record\(\w+,\ {_ACTION}
     """,
     re.VERBOSE,

@@ -151,11 +151,13 @@ class ResourceServer:
     # --- who judges -------------------------------------------------------------------------------------------------
 
     def _shown(self, presented: Presented, resource: Resource) -> _Shown:
-        if presented.authorization is not None and presented.api_key is not None:
+        """Where there are no API keys, X-API-Key beside a token is somebody else's header, and shows us nothing."""
+        has_key = presented.api_key is not None and (self._api_keys is not None or presented.authorization is None)
+        if presented.authorization is not None and has_key:
             raise SeveralCredentials(
                 "The request shows an access token and an API key.", action="Send one of them (RFC 6750 §2)."
             )
-        if presented.api_key is not None:
+        if presented.api_key is not None and has_key:
             return _Shown("api-key", _text(presented.api_key), "x-api-key")
         if presented.authorization is None:
             raise _nothing_shown(resource)
