@@ -86,8 +86,8 @@ async def test_a_key_is_made_used_listed_and_revoked(door: Door) -> None:
     assert called.status_code == 401
     assert (await ask(door, "DELETE", f"/keys/{made['id']}", admin)).status_code == 404
     assert (await trail(door))[:2] == [
-        ("work:ada", "key.revoke", "allowed", made["id"]),
-        ("work:ada", "key.create", "allowed", made["id"]),
+        ("work:ada", "api_key.revoke", "allowed", made["id"]),
+        ("work:ada", "api_key.create", "allowed", made["id"]),
     ]
 
 

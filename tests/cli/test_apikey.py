@@ -49,7 +49,7 @@ async def test_a_key_is_made_listed_and_revoked(door: Door) -> None:
     done = [
         (one.actor, one.action, one.target) for one in await door.house.store.audit.tail() if one.action != "mcp.call"
     ]
-    assert done[:2] == [("operator", "key.revoke", made["id"]), ("operator", "key.create", made["id"])]
+    assert done[:2] == [("operator", "api_key.revoke", made["id"]), ("operator", "api_key.create", made["id"])]
 
 
 async def test_the_key_is_shown_with_how_to_use_it(door: Door) -> None:

@@ -335,7 +335,7 @@ api_keys: {{static: [{{name: ci, key: {STATIC}}}]}}
             assert (await call(door, HEADERS["X-API-Key"](key))).status_code == 200
     store = b"".join(path.read_bytes() for path in tmp_path.glob("vestibule.db*"))
     written = log.read_text("utf-8") + err.decode()
-    assert b"key.create" in store
+    assert b"api_key.create" in store
     for canary in (key, key[:-1], key[4:40], STATIC):
         assert canary not in written
         assert canary.encode() not in store

@@ -85,7 +85,7 @@ class ApiKeyOffice:
             expires_at=None if new.lifetime is None else now + new.lifetime,
         )
         await self._store.api_keys.add(key)
-        await self._record("key.create", key, by)
+        await self._record("api_key.create", key, by)
         return key, secret
 
     async def list_for(self, by: Administrator, tenant: TenantId | None = None) -> Sequence[ApiKey]:
@@ -106,7 +106,7 @@ class ApiKeyOffice:
         if key is None or not await self._store.api_keys.revoke(key_id, revocation, tenant=by.tenant):
             raise NotFound("There is no such API key.", action="Look at the list for its id.")
         self._announce(revocation)
-        await self._record("key.revoke", key, by, reason=reason)
+        await self._record("api_key.revoke", key, by, reason=reason)
         return key
 
     async def _tenant_for(self, new: NewKey, by: Administrator) -> TenantId:
