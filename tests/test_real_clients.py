@@ -4,6 +4,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
@@ -182,3 +183,61 @@ async def test_the_python_client_with_an_api_key(development: Door, header: str)
         Client(streamable_http_client(development.mcp, http_client=http)) as client,
     ):
         assert {tool.name for tool in (await client.list_tools()).tools} >= TOOLS
+
+
+# --- stepping up: a tool needs more than the sign-in gave -----------------------------------------------------------
+
+
+def stepping_up(door: Door, asked: list[set[str]]) -> Callable[[str], Awaitable[str]]:
+    """The same somebody, who notes which scopes they are asked for."""
+    browser = developer(door)
+
+    async def notes(url: str) -> str:
+        scopes = parse_qs(urlsplit(url).query)["scope"][0].split()
+        asked.append(set(scopes) - {"offline_access"})
+        return await browser(url)
+
+    return notes
+
+
+@pytest.fixture
+async def careful(tmp_path: Path, demo_url: str) -> AsyncIterator[Door]:
+    """The sample server behind scopes by tool."""
+    scopes = {"default": ["read"], "tools": {"greet": ["greet"]}}
+    async with open_door(tmp_path, demo_url, upstreams=[{"name": "main", "url": demo_url, "scopes": scopes}]) as door:
+        yield door
+
+
+async def test_the_typescript_client_steps_up(careful: Door) -> None:
+    asked: list[set[str]] = []
+    browser = stepping_up(careful, asked)
+    async with typescript_client(careful.mcp, REDIRECT) as client:
+        url = (await client.ask("connect"))["authorize"]
+        assert (await client.ask("finish", callback=await browser(url)))["connected"]
+        assert set((await client.ask("list"))["tools"]) == TOOLS
+        url = (await client.ask("call", name="greet", arguments={"name": "Ada"}))["authorize"]
+        assert (await client.ask("finish", callback=await browser(url)))["connected"]
+        assert "Ada" in str((await client.ask("call", name="greet", arguments={"name": "Ada"}))["result"])
+    assert asked == [{"read"}, {"read", "greet"}]
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_the_python_client_steps_up(careful: Door, mode: str) -> None:
+    asked: list[set[str]] = []
+    browser = stepping_up(careful, asked)
+    async with python_client(careful.mcp, REDIRECT, browser, storage=TokensInMemory(), mode=mode) as client:
+        assert {tool.name for tool in (await client.list_tools()).tools} == TOOLS
+        assert "Ada" in text_of(await client.call_tool("greet", {"name": "Ada"}))
+    assert asked == [{"read"}, {"read", "greet"}]
+
+
+async def test_what_a_client_may_not_call_it_does_not_see(tmp_path: Path, demo_url: str) -> None:
+    """`hide_denied`, with a real client and a real server, in documents and in events."""
+    scopes = {"default": ["read"], "tools": {"greet": ["greet"], "plan_*": ["greet"]}}
+    upstreams = [{"name": "main", "url": demo_url, "scopes": scopes, "hide_denied": True}]
+    async with open_door(tmp_path, demo_url, upstreams=upstreams) as door:
+        for mode in ("auto", "legacy"):
+            async with python_client(
+                door.mcp, REDIRECT, developer(door), storage=TokensInMemory(), mode=mode
+            ) as client:
+                assert {tool.name for tool in (await client.list_tools()).tools} == TOOLS - {"greet", "plan_trip"}
