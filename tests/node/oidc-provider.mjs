@@ -13,20 +13,14 @@ const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 
 // What a feature has beyond being there: every proof of possession carries a nonce that the provider gave.
 const settings = {
-  // Tokens for an API: a JWT, or an opaque one where its address says so.
+  // Tokens for a resource server of somebody else: JWTs (RFC 9068), or opaque ones where its address says so.
   resourceIndicators: {
     getResourceServerInfo: (ctx, resource) => ({
-      scope: 'mcp', audience: resource, accessTokenTTL: 600,
+      scope: 'mcp tickets.read tickets.write', audience: resource, accessTokenTTL: 600,
       accessTokenFormat: resource.includes('opaque') ? 'opaque' : 'jwt',
     }),
   },
   dPoP: { nonceSecret: randomBytes(32), requireNonce: () => true },
-  // Access tokens for a resource server of somebody else: JWTs (RFC 9068), for the resource that was asked for.
-  resourceIndicators: {
-    getResourceServerInfo: (ctx, resource) => ({
-      scope: 'tickets.read tickets.write', audience: resource, accessTokenFormat: 'jwt', accessTokenTTL: 600,
-    }),
-  },
 };
 
 const provider = new Provider(`http://127.0.0.1:${PORT}`, {

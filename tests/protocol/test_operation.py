@@ -45,6 +45,7 @@ def test_an_answer_of_the_client_asks_for_nothing() -> None:
         ("prompts/get", {"name": "p"}, "p"),
         ("resources/read", {"uri": "notes://1"}, "notes://1"),
         ("resources/subscribe", {"uri": "notes://1"}, "notes://1"),
+        ("resources/subscribe", {}, ""),
         ("tasks/cancel", {"taskId": "t"}, "t"),
         ("tools/list", None, ""),
         ("completion/complete", {"ref": {"type": "ref/prompt", "name": "p"}}, "p"),

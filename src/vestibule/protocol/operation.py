@@ -134,8 +134,9 @@ def _operation(message: Mapping[str, Any]) -> Operation:
         raise BadRequest("The params of the message are not an object.", action="MCP names its parameters.")
     _check_keys(params, _PARAMS_KEYS)
     key = _NAMED.get(method)
-    name = params.get(key) if key else _completed(params) if method == "completion/complete" else ""
-    if not isinstance(name, str) or (key and not name):
+    name = params.get(key, "") if key else _completed(params) if method == "completion/complete" else ""
+    # A method of another era may come without: then no server knows what it is about, and says so itself.
+    if not isinstance(name, str) or (method in MIRRORED and not name):
         raise BadRequest(f"{method} does not say what it is about.", action=f"Send params.{key}.")
     arguments = params.get("arguments")
     if arguments is not None and not isinstance(arguments, dict):
