@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # i
 from openapi_pydantic import OpenAPI
 
 from tests.security.vectors import vector
+from tests.support.admin import ask, trail
 from tests.support.api_keys import make_key, make_tenant, mint, moment, set_tenant
 from tests.support.house import Door, Flow, open_door
 from tests.support.proofs import proof, token_hash
@@ -45,21 +46,11 @@ async def door(tmp_path: Path, upstream: RecordingUpstream) -> AsyncIterator[Doo
         yield running
 
 
-async def ask(door: Door, method: str, path: str, token: str | None, **options: Any) -> httpx2.Response:
-    headers = {**({"Authorization": f"Bearer {token}"} if token else {}), **options.pop("headers", {})}
-    return await door.http.request(method, f"{door.url}/admin/api{path}", headers=headers, **options)
-
-
 async def token_of(door: Door, client_id: str, secret: str) -> str:
     form = {"grant_type": "client_credentials", "resource": f"{door.url}/admin"}
     answer = await door.http.post(f"{door.url}/token", data=form, auth=(client_id, secret))
     assert answer.status_code == 200, answer.text
     return str(answer.json()["access_token"])
-
-
-async def trail(door: Door) -> list[tuple[str, str, str, str]]:
-    events = await door.house.store.audit.tail()
-    return [(event.actor, event.action, event.outcome, event.target) for event in events]
 
 
 # --- keys -----------------------------------------------------------------------------------------------------------
@@ -318,9 +309,13 @@ async def test_the_document_is_openapi_and_tells_of_every_route(door: Door) -> N
     assert set(references(document)) <= {f"#/components/schemas/{name}" for name in schemas}
     operations = [(path, method) for path, found in document["paths"].items() for method in found]
     for path, method in operations:
-        answer = await ask(door, method, path.replace("{id}", "x"), None)
-        assert answer.status_code == 401, (path, method)
-    assert ("/keys/{id}", "delete") in operations
+        for token, status in ((None, 401), (mint(door, roles=()), 403)):
+            answer = await ask(door, method, path.replace("{id}", "x"), token)
+            assert answer.status_code == status, (path, method)
+    assert {path for path, _ in operations} == {
+        *("/keys", "/keys/{id}", "/grants", "/grants/{id}", "/audit", "/audit/verify"),
+        *("/tenants", "/tenants/{id}", "/tenants/{id}/suspend", "/tenants/{id}/resume"),
+    }
     assert len({document["paths"][path][method]["operationId"] for path, method in operations}) == len(operations)
 
 
@@ -335,6 +330,27 @@ async def test_answers_are_as_the_document_says(door: Door) -> None:
     check("CreatedKey", (await ask(door, "POST", "/keys", mint(door), json={"name": "ci", "expires_in": 60})).json())
     check("Keys", (await ask(door, "GET", "/keys", mint(door))).json())
     check("Error", (await ask(door, "DELETE", "/keys/x", mint(door))).json())
+    operator = mint(door, roles=("platform",))
+    check("NewTenant", {"tenant": "acme", "title": "Acme"})
+    check("Tenant", (await ask(door, "POST", "/tenants", operator, json={"tenant": "acme", "title": "Acme"})).json())
+    check("Tenant", (await ask(door, "POST", "/tenants/acme/suspend", operator)).json())
+    check("Error", (await ask(door, "POST", "/tenants/acme/suspend", operator)).json())
+    check("Tenants", (await ask(door, "GET", "/tenants", operator)).json())
+    await door.sign_in(resource=f"{door.url}/wiki/mcp")
+    grants = (await ask(door, "GET", "/grants", operator)).json()
+    check("Grants", grants)
+    assert grants["grants"] != []
+    events = (await ask(door, "GET", "/audit?limit=3", operator)).json()
+    check("Events", events)
+    assert len(events["events"]) == 3
+    check("Verdict", (await ask(door, "GET", "/audit/verify", operator)).json())
+
+
+@pytest.mark.parametrize("query", ["resource=x", "tenants=acme", "tenant=a&tenant=b", "tenant=%zz"])
+async def test_a_parameter_has_one_reading(door: Door, query: str) -> None:
+    for path in ("/keys", "/grants", "/audit", "/audit/verify"):
+        answer = await ask(door, "GET", f"{path}?{query}", mint(door))
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request"), path
 
 
 def references(node: Any) -> list[str]:

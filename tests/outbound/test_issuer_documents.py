@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from vestibule.errors import FetchError
 from vestibule.outbound import HttpIssuerDocuments, OutboundClient
 from vestibule.outbound.issuer_documents import fresh_for
 from vestibule.testing.clock import FrozenClock
@@ -75,4 +76,22 @@ async def test_whoever_leaves_does_not_end_the_wait_of_the_others() -> None:
         first.cancel()
         assert (await second).claims == {"a": 1}
         assert len(idp.asked("/jwks")) == 1
+    await http.close()
+
+
+@pytest.mark.parametrize("later", [timedelta(seconds=1), timedelta(hours=-1)])
+async def test_an_issuer_that_never_answered_is_asked_again_after_a_second_and_not_before(later: timedelta) -> None:
+    """Who clicks again gets in, a flood does not hammer it, and a clock that was set back locks nobody out."""
+    http, clock = OutboundClient(), FrozenClock()
+    async with ScriptedIdentityProvider() as idp:
+        path = "/.well-known/openid-configuration"
+        idp.answers[path] = lambda: (500, {})
+        documents = HttpIssuerDocuments(idp.issuer, http=http, clock=clock)
+        for _ in range(20):
+            with pytest.raises(FetchError):
+                await documents.metadata()
+        assert len(idp.asked(path)) == 1
+        del idp.answers[path]
+        clock.advance(later)
+        assert (await documents.metadata()).issuer == idp.issuer
     await http.close()

@@ -16,10 +16,10 @@ import pytest
 from tests.parts.processes import free_port, running
 from tests.security.vectors import vector
 from tests.support.house import REDIRECT, Door, Flow, SignedIn, Visitor, hidden_fields
+from vestibule.admin.audit_check import check_chain
 from vestibule.keys import KeyRing, read_roots
 from vestibule.model import AuditFilter
 from vestibule.stores import open_store
-from vestibule.telemetry.audit_check import check_chain
 from vestibule.telemetry.redact import clean
 from vestibule.testing.recording_upstream import RecordingUpstream
 

@@ -10,12 +10,12 @@ import pytest
 from sqlalchemy import text
 
 from tests.security.vectors import vector
+from vestibule.admin.audit_check import Anchor, ChainReport, check_chain
 from vestibule.errors import StoreUnavailable
 from vestibule.keys import KeyRing, RootKey
 from vestibule.model import AuditEvent, AuditFilter
 from vestibule.protocol.audit_chain import BEGINNING, HEAD_PURPOSE, head_message, link_hash
 from vestibule.stores import SqlStore, open_store
-from vestibule.telemetry.audit_check import Anchor, ChainReport, check_chain
 from vestibule.testing.records import an_audit_event
 
 RING = KeyRing([RootKey(b"k" * 32, created_at=1)], os.urandom)

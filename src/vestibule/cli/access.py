@@ -77,22 +77,11 @@ def list_grants(
 ) -> None:
     """What is allowed right now, the newest first."""
 
+    from vestibule.admin.grants import facts_of_grant
+
     async def work(server: "AuthorizationServer", _: "Context") -> list[dict[str, Any]]:
         found = await server.store.grants.list_live(tenant=tenant or None, user=user, client_id=client)
-        return [
-            {
-                "grant_id": one.grant_id,
-                "tenant": one.tenant,
-                "user": one.identity.user,
-                "name": one.identity.name,
-                "client_id": one.client_id,
-                "resource": one.resource,
-                "scopes": one.scopes,
-                "created_at": one.created_at,
-                "last_used_at": one.last_used_at,
-            }
-            for one in found
-        ]
+        return [facts_of_grant(one) for one in found]
 
     show(with_server(config, work), as_json=as_json, empty="Nothing is allowed to anybody.")
 

@@ -7,7 +7,6 @@ write nothing: a trail that somebody has changed is not touched by looking at it
 import sys
 from collections.abc import Callable
 from contextlib import contextmanager
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,12 +17,13 @@ from vestibule.cli.output import print_json, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
     from typing import TextIO
 
+    from vestibule.admin.audit_check import Anchor
     from vestibule.authorization_server.replies import Context
     from vestibule.authorization_server.server import AuthorizationServer
     from vestibule.model import AuditFilter, AuditLink
-    from vestibule.telemetry.audit_check import Anchor
 
 FOLLOW_INTERVAL = 1.0  # seconds
 
@@ -116,7 +116,7 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Whether every row is there, as it was written, in its order. Exit code 0: sound, 1: not."""
-    from vestibule.telemetry.audit_check import ChainReport, check_chain
+    from vestibule.admin.audit_check import ChainReport, check_chain
 
     anchor = _anchor(head, tenant)
 
@@ -204,16 +204,9 @@ async def _tell_of_reading(
     *,
     action: str = "audit.read",
 ) -> None:
-    from dataclasses import fields
+    from vestibule.admin.audit import tell_of_reading
 
-    from vestibule.model import DEFAULT_TENANT
-
-    asked = (
-        {field.name: str(value) for field in fields(wanted) if (value := getattr(wanted, field.name))} if wanted else {}
-    )
-    await server.record(
-        context, action, "allowed", actor=context.actor, tenant=tenant or DEFAULT_TENANT, target=how, facts=asked
-    )
+    await tell_of_reading(server.audit, context, how, tenant, wanted, at=server.clock(), action=action)
 
 
 async def _ends(server: "AuthorizationServer", tenant: str) -> dict[str, int]:
@@ -224,7 +217,7 @@ async def _ends(server: "AuthorizationServer", tenant: str) -> dict[str, int]:
 
 async def _new_links(server: "AuthorizationServer", tenant: str, ends: dict[str, int]) -> "list[AuditLink]":
     """What has come since: chain by chain, because the rows of several writers do not appear in the order of rows."""
-    from vestibule.telemetry.audit_check import chain_between
+    from vestibule.admin.audit_check import chain_between
 
     found: list[AuditLink] = []
     for one, end in (await _ends(server, tenant)).items():
@@ -284,23 +277,27 @@ def _opened(target: str) -> "Iterator[TextIO]":
 
 
 def _moment(text: str, option: str) -> "datetime | None":
-    from vestibule.cli.audit_output import read_moment
+    from datetime import UTC, datetime
+
+    from vestibule.admin.audit import read_moment
 
     try:
-        return read_moment(text) if text else None
-    except ValueError:
+        return read_moment(text, datetime.now(UTC)) if text else None
+    except (ValueError, OverflowError):
         raise typer.BadParameter("a duration such as 2h or 7d, or 2026-11-21T08:00:00Z", param_hint=option) from None
 
 
 def _check_outcome(outcome: str) -> None:
-    if outcome not in ("", "allowed", "denied", "failed"):
+    from vestibule.admin.audit import OUTCOMES
+
+    if outcome not in ("", *OUTCOMES):
         raise typer.BadParameter("allowed, denied or failed", param_hint="--outcome")
 
 
 def _anchor(head: str, tenant: str) -> "Anchor | None":
     import re
 
-    from vestibule.telemetry.audit_check import Anchor
+    from vestibule.admin.audit_check import Anchor
 
     if not head:
         return None

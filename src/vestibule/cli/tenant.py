@@ -1,7 +1,6 @@
 """`vestibule tenant`: the organisations whose people come in here."""
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -91,17 +90,9 @@ def delete_tenant(
 
 
 def _row(one: "Tenant") -> dict[str, Any]:
-    return {
-        "tenant": one.tenant,
-        "title": one.title,
-        "state": one.state.value,
-        "created_at": _moment(one.created_at),
-        "changed_at": _moment(one.changed_at),
-    }
+    from vestibule.admin.tenant_requests import facts_of_tenant
 
-
-def _moment(moment: datetime) -> datetime | None:
-    return moment if moment.timestamp() else None  # only the configuration names it
+    return facts_of_tenant(one)
 
 
 def _told(one: "Tenant", as_json: bool, text: str) -> None:

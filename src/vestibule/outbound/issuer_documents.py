@@ -3,6 +3,7 @@
     fresh      for as long as the issuer's Cache-Control says, within bounds; nobody waits
     stale      the next who asks has it read anew, and waits a moment for that, no more; then the last good one serves
     failing    the issuer did not answer: the last good one goes on being used, and it is asked again after a pause
+    empty      it has never answered: whoever waits gets nothing, so the pause is a second, and who clicks again gets in
     untrusted  for a whole day nobody could read it: it is used no more
 
 A token whose key is not known allows one more look, no more than one in ten seconds: after it whoever names an unknown
@@ -28,7 +29,7 @@ KEEP = timedelta(hours=1)  # and never longer than that, whatever the issuer say
 KEEP_AT_LEAST = timedelta(minutes=1)  # however short the issuer says: nobody asks at every request
 TRUSTED_FOR = timedelta(hours=24)  # from the last good answer on, while the issuer does not give another
 RETRY = timedelta(seconds=30)  # after a failure, while there is something to go on with
-RETRY_EMPTY = timedelta(seconds=5)  # after a failure, while there is nothing
+RETRY_EMPTY = timedelta(seconds=1)  # after a failure, while there is nothing: a person tries again, a flood does not
 REFETCH_COOLDOWN = timedelta(seconds=10)  # between two looks for unknown keys
 PATIENCE = timedelta(milliseconds=500)  # that somebody waits for news of something stale
 DEADLINE = timedelta(seconds=5)  # from asking to the last byte
@@ -73,7 +74,7 @@ class _Kept(Generic[Kind]):
         now, value = self._clock(), self.at_hand()
         if value is not None and now < self._fresh_until:
             return value
-        if now < self._retry_at and self._flight is None:
+        if self._pauses(now) and self._flight is None:
             if value is not None:
                 return value
             raise _again(self._failure)
@@ -86,6 +87,10 @@ class _Kept(Generic[Kind]):
         if found is None:
             raise _again(self._failure)
         return found
+
+    def _pauses(self, now: datetime) -> bool:
+        """Not for longer than a pause is long: a clock that was set back keeps nobody waiting."""
+        return now < self._retry_at <= now + (RETRY_EMPTY if self.at_hand() is None else RETRY)
 
     async def look_again(self) -> Kind | None:
         """The value read anew; None when that was tried a moment ago."""

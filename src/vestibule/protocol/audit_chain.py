@@ -81,17 +81,34 @@ class ChainFault:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class ChainState:
+    """All that a check remembers of the links that it has read, but for their faults: enough to go on from there."""
+
+    sequence: int = 0
+    hash: str = BEGINNING
+    row: int = 0
+    before_the_chains: int = 0
+    before_changed: str = ""  # the hash before the last link, when that link was not what it should be
+
+
 class ChainCheck:
     """Reads a chain link by link, in the order of sequence and row, and remembers only the last one."""
 
-    def __init__(self, tenant: str) -> None:
+    def __init__(self, tenant: str, state: ChainState | None = None) -> None:
+        """`state`: of an earlier check, which this one goes on from."""
+        state = state or ChainState()
         self.tenant = tenant
         self.faults: list[ChainFault] = []
-        self.sequence = 0
-        self.hash = BEGINNING
-        self.before_the_chains = 0
-        self._row = 0
-        self._before_changed = ""  # the hash before the last link, when that link was not what it should be
+        self.sequence = state.sequence
+        self.hash = state.hash
+        self.before_the_chains = state.before_the_chains
+        self._row = state.row
+        self._before_changed = state.before_changed
+
+    @property
+    def state(self) -> ChainState:
+        return ChainState(self.sequence, self.hash, self._row, self.before_the_chains, self._before_changed)
 
     def feed(self, link: AuditLink) -> None:
         if link.sequence == 0:

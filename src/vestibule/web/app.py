@@ -22,7 +22,6 @@ from vestibule.protocol.discovery import (
     well_known_path,
 )
 from vestibule.web.account import AccountEndpoints
-from vestibule.web.admin import AdminEndpoints
 from vestibule.web.browser import BrowserEndpoints
 from vestibule.web.device import DeviceEndpoints
 from vestibule.web.errors import ErrorRenderer, error_page
@@ -93,12 +92,21 @@ def _authorization_server(plane: ControlPlane, machines: MachineEndpoints) -> li
         Route(f"{prefix}/", _page(browser.home, head=True)),
         Route(f"{prefix}/assets/{{name}}", browser.stylesheet),
         # administrators: a resource of its own, with a table of its own
-        *(AdminEndpoints(plane, plane.administration).routes() if plane.administration is not None else ()),
+        *_admin_routes(plane),
     ]
     if prefix:  # OpenID Connect Discovery appends instead of inserting
         routes.append(Route(f"{prefix}/.well-known/{OPENID_CONFIGURATION}", machines.openid_configuration))
         routes.append(Route(f"{prefix}/.well-known/{AUTHORIZATION_SERVER}", machines.server_metadata))
     return routes
+
+
+def _admin_routes(plane: ControlPlane) -> list[Route]:
+    """A server without an admin API does not even load it."""
+    if plane.administration is None:
+        return []
+    from vestibule.web.admin import AdminEndpoints
+
+    return AdminEndpoints(plane, plane.administration).routes()
 
 
 def _page(endpoint: Endpoint, *, head: bool = False) -> Endpoint:

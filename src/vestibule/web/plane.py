@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
+from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,6 +17,11 @@ from vestibule.web.cookies import Cookies
 from vestibule.web.pages import Pages
 from vestibule.web.requests import address_of
 
+if TYPE_CHECKING:
+    from vestibule.admin.audit import AuditOffice
+    from vestibule.admin.grants import GrantOffice
+    from vestibule.admin.tenant_requests import TenantRequests
+
 
 @dataclass(frozen=True, slots=True)
 class Administration:
@@ -23,6 +29,9 @@ class Administration:
 
     entrance: Entrance
     api_keys: ApiKeyOffice
+    tenants: "TenantRequests"
+    grants: "GrantOffice"
+    audit: "AuditOffice"
 
 
 @dataclass(frozen=True, slots=True)

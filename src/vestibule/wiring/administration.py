@@ -1,15 +1,22 @@
 """The admin API as a resource of its own, and who may do what there."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from vestibule.admin import ApiKeyOffice, Entrance, Rights
+from vestibule.admin import Administrator, ApiKeyOffice, Entrance, Rights
+from vestibule.authorization_server.endings import revoke_grant
+from vestibule.authorization_server.replies import Context
 from vestibule.authorization_server.server import AuthorizationServer
 from vestibule.config import Configuration
-from vestibule.model import Resource, Upstream
+from vestibule.model import GrantId, Resource, Upstream
 from vestibule.protocol.scope import ADMIN
 from vestibule.web.plane import Administration
 from vestibule.wiring.api_keys import upstreams_of
+from vestibule.wiring.tenants import TenantOffice
+
+if TYPE_CHECKING:
+    from vestibule.admin.grants import EndGrant
 
 
 def issued_for(configuration: Configuration, resources: Sequence[Resource]) -> tuple[Resource, ...]:
@@ -50,11 +57,15 @@ def make_office(server: AuthorizationServer, resources: Sequence[Resource]) -> A
 
 
 def make_administration(
-    configuration: Configuration, server: AuthorizationServer, api_keys: ApiKeyOffice
+    configuration: Configuration, server: AuthorizationServer, api_keys: ApiKeyOffice, tenants: TenantOffice
 ) -> Administration | None:
-    """What the admin API stands on; None where it is off."""
+    """What the admin API stands on; None where it is off, and then nothing of it is loaded."""
     if not configuration.admin.enabled:
         return None
+    from vestibule.admin.audit import AuditOffice
+    from vestibule.admin.grants import GrantOffice
+    from vestibule.admin.tenant_requests import TenantRequests
+
     admin = configuration.admin
     entrance = Entrance(
         admin_resource(configuration),
@@ -65,4 +76,24 @@ def make_administration(
         audit=server.audit,
         clock=server.clock,
     )
-    return Administration(entrance, api_keys)
+    return Administration(
+        entrance,
+        api_keys,
+        TenantRequests(lambda: tenants.admin, server.audit, server.clock),
+        GrantOffice(server.store.grants, _end_grant(server)),
+        AuditOffice(
+            server.store.audit,
+            server.audit,
+            sealer=server.sealer,
+            authenticator=server.authenticator,
+            clock=server.clock,
+        ),
+    )
+
+
+def _end_grant(server: AuthorizationServer) -> "EndGrant":
+    async def end(grant_id: GrantId, by: Administrator, *, reason: str) -> bool:
+        context = Context(by.request_id, by.address, by.actor)
+        return await revoke_grant(grant_id, server, context, reason=reason, tenant=by.tenant)
+
+    return end

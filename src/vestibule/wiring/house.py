@@ -132,6 +132,7 @@ class House:
         keyholder: Keyholder,
         api_keys: ApiKeys | None,
         office: ApiKeyOffice,
+        tenants: TenantOffice,
         limits: Limits,
         trail: AuditTrail,
     ) -> None:
@@ -143,7 +144,7 @@ class House:
         self.office = office
         self._api_keys = api_keys
         self.limits = limits
-        self.tenants = TenantOffice(configuration, store, plane.server)
+        self.tenants = tenants
         self.trail = trail
         self._outbound = outbound
         self._watch = watch
@@ -268,9 +269,10 @@ class House:
             log=event_logger("gateway"),
         )
         office = make_office(server, resources)
+        tenant_office = TenantOffice(configuration, store, server)
         plane = ControlPlane(
             server=server,
-            administration=make_administration(configuration, server, office),
+            administration=make_administration(configuration, server, office, tenant_office),
             pages=Pages(public_url=configuration.public_url),
             cookies=Cookies(secure=configuration.public_url.startswith("https:")),
             signer=ring,
@@ -295,7 +297,20 @@ class House:
             on_retired=doorkeeper.forget,
             log=event_logger("keys"),
         )
-        return cls(configuration, store, outbound, watch, gateway, plane, keyholder, api_keys, office, limits, trail)
+        return cls(
+            configuration,
+            store,
+            outbound,
+            watch,
+            gateway,
+            plane,
+            keyholder,
+            api_keys,
+            office,
+            tenant_office,
+            limits,
+            trail,
+        )
 
     async def run(self, listener: socket.socket, ready: Callable[[Running], None] | None) -> None:
         """Serve until a signal."""
