@@ -75,8 +75,10 @@ def _take_out(document: dict[str, Any], path: KeyPath) -> None:
         return
     if isinstance(parent, list):
         _take_out(document, path[:-1])  # the whole list: its items have no placeholder, and must keep their places
-    else:
+    elif isinstance(parent, dict) and path[-1] in parent:
         remove(document, path)
+    else:
+        _take_out(document, path[:-1])  # what it stands in cannot be without it
 
 
 def place_of(document: Any, location: tuple[int | str, ...]) -> KeyPath:
@@ -84,6 +86,8 @@ def place_of(document: Any, location: tuple[int | str, ...]) -> KeyPath:
     path: list[int | str] = []
     node = document
     for part in location:
+        if part == "[key]" and not (isinstance(node, dict) and part in node):
+            break  # the key itself is wrong, not its value
         if isinstance(node, dict) and part not in node and part == node.get("kind"):
             continue
         path.append(part)
