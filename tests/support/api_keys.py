@@ -1,14 +1,13 @@
 """API keys for tests, made as an operator makes them; and tokens for administration."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from tests.support.house import Door
 from vestibule.admin import Administrator, NewKey
 from vestibule.authorization_server.issue import write_access_token
 from vestibule.authorization_server.replies import Context
-from vestibule.model import AccessToken, ApiKey, RevocationKind, Secret, Tenant, TenantState
-from vestibule.model.authorization import Revocation
+from vestibule.model import AccessToken, ApiKey, Secret, Tenant, TenantState
 
 OPERATOR = Administrator("operator", None, "test")
 
