@@ -379,8 +379,8 @@ def test_a_trail_may_be_told_elsewhere(read: Load) -> None:
 
 def test_a_wrong_key_and_a_needed_one_that_is_wrong_hide_no_other_fault(faults: Faults) -> None:
     found = faults(
-        f"{UPSTREAM}limits: {{mcp: 9/minute, per: [user], upstreams: {{nope: 9/minute}}, grants: {{refresh: 9/minute}}}}\n"
+        f"{UPSTREAM}limits: {{per: [user], mcp: 9/minute, upstreams: {{nope: 9/minute}}, grants: {{x: 9/minute}}}}\n"
         "audit: {otlp: {endpoint: collector}}\nadmin: {enabled: true}\n",
     )
-    keys = ["limits.per[0]", "limits.upstreams.nope", "limits.grants.refresh", "audit.otlp.endpoint", "admin"]
+    keys = ["limits.per[0]", "limits.upstreams.nope", "limits.grants.x", "audit.otlp.endpoint", "admin"]
     assert sorted(found) == sorted(keys)
