@@ -375,3 +375,12 @@ def test_a_trail_may_be_told_elsewhere(read: Load) -> None:
     assert (audit.calls, audit.arguments, audit.file) == ("denied", {"delete_*": ("id",)}, "audit.jsonl")
     assert audit.otlp is not None
     assert OTHER not in repr(audit)
+
+
+def test_a_wrong_key_and_a_needed_one_that_is_wrong_hide_no_other_fault(faults: Faults) -> None:
+    found = faults(
+        f"{UPSTREAM}limits: {{per: [user], mcp: 9/minute, upstreams: {{nope: 9/minute}}, grants: {{x: 9/minute}}}}\n"
+        "audit: {otlp: {endpoint: collector}}\nadmin: {enabled: true}\n",
+    )
+    keys = ["limits.per[0]", "limits.upstreams.nope", "limits.grants.x", "audit.otlp.endpoint", "admin"]
+    assert sorted(found) == sorted(keys)

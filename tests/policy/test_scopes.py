@@ -82,3 +82,9 @@ def test_an_api_key_for_another_upstream_opens_nothing() -> None:
 def test_a_request_is_read_only_where_a_decision_hangs_on_it() -> None:
     assert access().reading(resource()) is Reading.NOTHING
     assert access(to=TOOLS).reading(TOOLS) is Reading.NAME
+
+
+def test_a_key_without_the_scopes_is_not_sent_to_a_sign_in() -> None:
+    found = refusal(access(to=TOOLS), tool("create_user"), caller(scopes=frozenset(), shown="api-key"), TOOLS)
+    assert found is not None
+    assert "API key" in found.action

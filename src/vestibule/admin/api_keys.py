@@ -117,7 +117,8 @@ class ApiKeyOffice:
             await self._tenants.check_open(tenant, fresh=True)
         except TenantDenied as error:
             raise InvalidRequest(
-                f"The tenant {tenant} is unknown, suspended or deleted.", action="Look at `vestibule tenant list`."
+                f"The tenant {tenant} is unknown, suspended or deleted.",
+                action="Say whose key it is (--tenant, or `tenant` in a request): `vestibule tenant list` shows them.",
             ) from error
         return tenant
 

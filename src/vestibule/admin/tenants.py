@@ -88,7 +88,8 @@ class TenantAdmin:
         """With its own database. Raises `WrongTenantName`, `TenantNameTaken`: no name is given twice."""
         if not is_tenant_name(tenant) or tenant == "deny":
             raise WrongTenantName(
-                "This is no name for a tenant.", action="Use 1 to 63 of a-z, 0-9 and -, beginning and ending with none."
+                "This is no name for a tenant.",
+                action="Use 1 to 63 of a-z, 0-9 and -, with a letter or a digit at both ends; not deny.",
             )
         now = self._clock()
         made = Tenant(tenant, TenantState.ACTIVE, created_at=now, changed_at=now, title=title[:200])

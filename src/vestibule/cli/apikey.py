@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from vestibule.admin import Administrator, ApiKeyOffice
     from vestibule.model import ApiKey, Secret
 
+_INITIALIZE = (
+    '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25",'
+    '"capabilities":{},"clientInfo":{"name":"curl","version":"1"}}}'
+)
+
 app = typer.Typer(help="API keys: for programs that cannot sign in.", no_args_is_help=True)
 
 
@@ -107,8 +112,8 @@ def _curl(config: Any, key: "ApiKey") -> str:
     read = configuration(config)
     name = key.upstreams[0] if key.upstreams else read.upstreams[0].name
     url = f"{read.public_url}/mcp" if len(read.upstreams) == 1 else f"{read.public_url}/{name}/mcp"
-    return (
+    return (  # initialize, because a server with sessions answers nothing before it
         "read -rs KEY; curl -H \"X-API-Key: $KEY\" -H 'Content-Type: application/json' "
         "-H 'Accept: application/json, text/event-stream' "
-        f'-d \'{{"jsonrpc":"2.0","id":1,"method":"tools/list"}}\' {url}'
+        f"-d '{_INITIALIZE}' {url}"
     )

@@ -232,7 +232,7 @@ def _print_links(links: "list[AuditLink]", *, as_json: bool, as_lines: bool) -> 
     if as_lines and as_json:
         for link in links:
             print(line(link), flush=True)
-    elif as_lines:
+    elif as_lines or (links and not as_json and sys.stdout.isatty()):  # a table of ten columns fits nowhere
         for link in links:
             row = event_row(link)
             say("  ".join(str(row[name]) for name in EVENT_COLUMNS if row[name]))

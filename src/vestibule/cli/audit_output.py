@@ -36,13 +36,21 @@ def show_reports(reports: "Sequence[ChainReport]", *, as_json: bool) -> None:
         say("There is no event yet.")
     for report in reports:
         tenant = report.tenant or "(no tenant)"
-        earlier = f", and {report.before_the_chains} events from before the chains" if report.before_the_chains else ""
-        if report.faults:
+        earlier = (
+            f", and {_events(report.before_the_chains)} from before the chains" if report.before_the_chains else ""
+        )
+        if not (report.faults or report.sequence or report.before_the_chains):
+            say(f"{tenant}: there is no event.", style="yellow")
+        elif report.faults:
             say(f"{tenant}: broken.", style="bold red")
             for fault in report.faults:
                 say(f"  {fault.sequence}: {fault.damage}{f' ({fault.detail})' if fault.detail else ''}", style="red")
         else:
-            say(f"{tenant}: sound, {report.sequence} events{earlier}.", style="green")
+            say(f"{tenant}: sound, {_events(report.sequence)}{earlier}.", style="green")
+
+
+def _events(count: int) -> str:
+    return "1 event" if count == 1 else f"{count} events"
 
 
 async def write_events(stream: TextIO, history: "AuditHistory", wanted: "AuditFilter", *, as_csv: bool) -> int:

@@ -1,6 +1,7 @@
 """`vestibule demo`: a sample MCP server behind the gateway, with nothing to configure."""
 
 import json
+import shlex
 import socket
 import subprocess
 import sys
@@ -38,12 +39,13 @@ def demo(
     ):
         _check_free(port)
         with _sample_server(Path(folder)) as (process, upstream):
-            _run_gateway(_configuration(Path(folder), port, upstream, debug=debug), process, upstream, stopping)
+            file = Path(folder) / "vestibule.yaml"
+            _run_gateway(file, _configuration(file, port, upstream, debug=debug), process, upstream, stopping)
     raise typer.Exit(stopping.exit_code)
 
 
 def _run_gateway(
-    configuration: "Configuration", process: "subprocess.Popen[bytes]", upstream: str, stopping: "Stopping"
+    file: Path, configuration: "Configuration", process: "subprocess.Popen[bytes]", upstream: str, stopping: "Stopping"
 ) -> None:
     from vestibule.cli.running import run_server
     from vestibule.telemetry import configure_logging
@@ -54,16 +56,16 @@ def _run_gateway(
 
     def ready(running: "Running") -> None:
         stopping.serving = True
-        _print_banner(running)
+        _print_banner(running, file)
 
     run_server(serve(configuration, ready=ready))
 
 
-def _configuration(folder: Path, port: int, upstream: str, *, debug: bool) -> "Configuration":
+def _configuration(file: Path, port: int, upstream: str, *, debug: bool) -> "Configuration":
     """From a file of its own: what lies in the working directory and the environment is not the demo's."""
     from vestibule.config import load
 
-    file = folder / "vestibule.yaml"
+    folder = file.parent
     document = {
         "listen": f"127.0.0.1:{port}",
         "upstreams": [
@@ -147,7 +149,7 @@ def _free_port() -> int:
         return port
 
 
-def _print_banner(running: "Running") -> None:
+def _print_banner(running: "Running", file: Path) -> None:
     url = running.mcp_urls[0]
     say("\n  Vestibule demo: an MCP server behind sign-in\n", style="bold green")
     say(f"    MCP URL        {url}")
@@ -155,5 +157,7 @@ def _print_banner(running: "Running") -> None:
     say("\n  Try it with a client:")
     say(f"    claude mcp add --transport http demo {url}")
     say(f"    npx @modelcontextprotocol/inspector --web --transport http --server-url {url}")
+    say("\n  Who did what, in another terminal:")
+    say(f"    vestibule audit tail --follow --config {shlex.quote(str(file))}")
     say("\n  Sign in as anybody: this is the development sign-in, for this computer only.")
     say("  Ctrl-C stops all, and deletes what was kept.\n")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+_ANY_WIDTH = 10_000  # what a table would take if it might
 OPERATOR = "operator"  # who acts, in the trail
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="The file; ./vestibule.yaml if left out.")]
@@ -111,6 +112,7 @@ def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -> Non
 
 def _show_table(rows: Sequence[Mapping[str, Any]]) -> None:
     from rich.console import Console
+    from rich.measure import Measurement
     from rich.table import Table
     from rich.text import Text
 
@@ -119,7 +121,22 @@ def _show_table(rows: Sequence[Mapping[str, Any]]) -> None:
         table.add_column(name.replace("_", " "), overflow="fold")
     for row in rows:
         table.add_row(*(Text(_word(value)) for value in row.values()))
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    if Measurement.get(console, console.options.update(max_width=_ANY_WIDTH), table).maximum <= console.width:
+        console.print(table)
+    else:
+        _show_blocks(rows)
+
+
+def _show_blocks(rows: Sequence[Mapping[str, Any]]) -> None:
+    """For a terminal that is too narrow for the table: each row by itself, without what says nothing."""
+    width = max(map(len, rows[0]))
+    for number, row in enumerate(rows):
+        if number:
+            say("")
+        for name, value in row.items():
+            if value not in (None, "", ()):
+                say(f"{name.replace('_', ' '):<{width}}  {_word(value)}")
 
 
 def plain_row(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,7 +150,7 @@ def _plain(value: Any) -> Any:
 
 def _word(value: Any) -> str:
     match value:
-        case None | "":
+        case None | "" | ():
             return "–"
         case datetime():
             return value.strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -49,8 +49,15 @@ _WORDS: Mapping[str, tuple[str, str]] = {
 
 def faults_of(error: ValidationError, document: Any, root: type[BaseModel] = Configuration) -> Iterator[Fault]:
     """`root`: the model of the whole document."""
-    for details in error.errors(include_url=False, include_input=False):
+    found = error.errors(include_url=False, include_input=False)
+    for details in found:
+        if details["type"] == "too_short" and any(_is_below(other["loc"], details["loc"]) for other in found):
+            continue  # its items cannot be read, and are told of
         yield _fault(details, place_of(document, details["loc"]), root)
+
+
+def _is_below(one: tuple[int | str, ...], other: tuple[int | str, ...]) -> bool:
+    return len(one) > len(other) and one[: len(other)] == other
 
 
 def _fault(details: ErrorDetails, path: KeyPath, root: type[BaseModel]) -> Fault:

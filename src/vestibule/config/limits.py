@@ -103,7 +103,7 @@ class LimitsConfig(Model):
         "a mapping with client (at one address) and address (in all).",
         examples=["20/minute"],
     )
-    grants: dict[GrantName | Literal["refresh_token"], Rates] = Field(
+    grants: dict[Literal[GrantName, "refresh_token"], Rates] = Field(
         default_factory=dict,
         description="Grant type → another rate than oauth.",
         examples=[{"refresh_token": "60/minute"}],

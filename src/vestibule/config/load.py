@@ -6,7 +6,7 @@ types → rules between keys             what cannot be read is set aside, so th
 """
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,7 @@ def load(
     if configuration is not None:
         faults += _not_about(faults, check_configuration(configuration, i_know=i_know))
     if faults or configuration is None:
-        raise ConfigurationError(tuple(sorted((_with_source(fault, sources) for fault in faults), key=_line_of)))
+        raise ConfigurationError(_in_order(faults, sources))
     return configuration
 
 
@@ -140,10 +140,14 @@ def _not_about(faults: Iterable[Fault], more: Iterable[Fault]) -> list[Fault]:
     return [fault for fault in more if not any(is_under(fault.key, key) or is_under(key, fault.key) for key in known)]
 
 
+def _in_order(faults: Sequence[Fault], sources: Mapping[str, str]) -> tuple[Fault, ...]:
+    """Each with its place: the file's from top to bottom, then those of other files (rules)."""
+    ours = sorted((_with_source(fault, sources) for fault in faults if not fault.source), key=_line_of)
+    return (*ours, *sorted((fault for fault in faults if fault.source), key=_line_of))
+
+
 def _with_source(fault: Fault, sources: Mapping[str, str]) -> Fault:
     """The file and line, or the variable, that the key (or what it stands in) comes from."""
-    if fault.source:  # of another file
-        return fault
     key = fault.key
     while key:
         if key in sources:

@@ -121,6 +121,14 @@ def _faults_of_patterns(rule: RuleConfig, where: str) -> Iterator[Fault]:
             yield Fault(f"{where}.arguments[{number}]", "it stands there twice", "remove one")
 
 
+def _fix_of_condition(wrong: str) -> str:
+    if "overload" in wrong:
+        return 'compare what is of one type: text == text, and "support" in principal.roles'
+    if "Syntax error" in wrong:
+        return 'write it in CEL, such as "support" in principal.roles && tool == "search"'
+    return f"the names there are {', '.join(NAMES)}"
+
+
 def _faults_of_condition(rule: RuleConfig, where: str) -> Iterator[Fault]:
     if not rule.when:
         if rule.arguments:
@@ -129,7 +137,7 @@ def _faults_of_condition(rule: RuleConfig, where: str) -> Iterator[Fault]:
     try:
         condition = Condition(rule.when)
     except NotACondition as error:
-        yield Fault(f"{where}.when", str(error), f"the names there are {', '.join(NAMES)}")
+        yield Fault(f"{where}.when", str(error), _fix_of_condition(str(error)))
         return
     except NoCel:
         yield Fault(

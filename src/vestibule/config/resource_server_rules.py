@@ -67,7 +67,11 @@ def issuers_are_named(configuration: Configuration) -> Iterator[Fault]:
     section = configuration.resource_server
     has_audiences = "identifiers" in section.model_fields_set and section.mode != "local"
     if not section.issuers and (section.mode == "cloud" or has_audiences):
-        yield Fault("resource_server.issuers", "no issuer is named, so nobody's tokens could be accepted", "name them")
+        yield Fault(
+            "resource_server.issuers",
+            "no issuer is named, so nobody's tokens could be accepted",
+            "name them there, as issuers: [https://login.example.com], or in ALLOWED_ISSUERS",
+        )
 
 
 def issuers_differ(configuration: Configuration) -> Iterator[Fault]:

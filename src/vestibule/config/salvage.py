@@ -49,13 +49,19 @@ def _placeholder(path: KeyPath, index: int) -> Any:
 def salvage(document: dict[str, Any], error: ValidationError, context: dict[str, Any]) -> Configuration | None:
     """What is left of `document` without what `error` tells of; None when too little is. Changes the document."""
     for _ in range(_ROUNDS):
-        for details in error.errors(include_url=False, include_input=False, include_context=False):
-            _take_out(document, _what_to_take(place_of(document, details["loc"])))
+        errors = error.errors(include_url=False, include_input=False, include_context=False)
+        for path in _outermost([_what_to_take(place_of(document, details["loc"])) for details in errors]):
+            _take_out(document, path)
         try:
             return Configuration.model_validate(document, context=context)
         except ValidationError as another:
             error = another
     return None
+
+
+def _outermost(paths: list[KeyPath]) -> list[KeyPath]:
+    """Each once, without what stands in another: that goes with it."""
+    return [path for path in dict.fromkeys(paths) if not any(path[:end] in paths for end in range(len(path)))]
 
 
 def _what_to_take(path: KeyPath) -> KeyPath:
@@ -75,8 +81,10 @@ def _take_out(document: dict[str, Any], path: KeyPath) -> None:
         return
     if isinstance(parent, list):
         _take_out(document, path[:-1])  # the whole list: its items have no placeholder, and must keep their places
-    else:
+    elif isinstance(parent, dict) and path[-1] in parent:
         remove(document, path)
+    else:
+        _take_out(document, path[:-1])  # what it stands in cannot be without it
 
 
 def place_of(document: Any, location: tuple[int | str, ...]) -> KeyPath:
@@ -84,6 +92,8 @@ def place_of(document: Any, location: tuple[int | str, ...]) -> KeyPath:
     path: list[int | str] = []
     node = document
     for part in location:
+        if part == "[key]" and not (isinstance(node, dict) and part in node):
+            break  # the key itself is wrong, not its value
         if isinstance(node, dict) and part not in node and part == node.get("kind"):
             continue
         path.append(part)

@@ -16,6 +16,8 @@ from vestibule.protocol.patterns import Patterns, compile_patterns, fits
 _MAX_KEPT = 4096
 _LONG = 256  # a call whose name is longer is decided each time
 _ASK = "Ask whoever runs this server."
+_ASK_FOR_IT = "Let your client ask for it: the person will be shown what is new."
+_MAKE_A_KEY = "Use an API key that has them: a sign-in does not widen a key."
 
 _Key = tuple[Facts, str, str, str, bool]
 
@@ -139,7 +141,7 @@ class NeededScopes:
             raise InsufficientScope(
                 f"This call needs {_listed(needed)}.",
                 scopes=needed,
-                action="Let your client ask for it: the person will be shown what is new.",
+                action=_MAKE_A_KEY if principal.shown == "api-key" else _ASK_FOR_IT,
                 detail=f"{principal.user} has {' '.join(sorted(principal.scopes))!r}",
             )
 

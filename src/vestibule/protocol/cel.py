@@ -127,9 +127,14 @@ def _compile(text: str, without: tuple[str, ...]) -> Any:
         found = _PLACE.search(str(error))
         if found is None:
             raise NotACondition(f"it does not compile: {str(error).splitlines()[0][:200]}") from None
-        line, column, what = found[1], found[2], found[3].removesuffix(" (in container '')")[:200]
+        line, column, what = found[1], found[2], _in_short(found[3])
         place = f"line {line}, column {column}" if line != "1" else f"column {column}"
         raise NotACondition(f"it does not compile: {what} ({place})") from None
+
+
+def _in_short(what: str) -> str:
+    """Without what tells nobody anything: the container, which has no name, and every token that could follow."""
+    return what.removesuffix(" (in container '')").partition(" expecting {")[0][:200]
 
 
 @cache

@@ -132,7 +132,8 @@ async def _locked(connection: AsyncConnection, tenant: str | None = None) -> dic
 
 def _not_ours(tenant: str) -> StoreUnavailable:
     return StoreUnavailable(
-        "The store cannot be reached right now.",
-        action="Try again in a moment.",
-        detail=f"the head of the audit trail of tenant {tenant!r} is not ours: run vestibule audit verify",
+        "This cannot be written down right now.",
+        action="Whoever runs this server finds the reason in the log.",
+        detail=f"the head of the audit trail of tenant {tenant!r} is not ours: run "
+        "`vestibule audit verify`, and `vestibule audit accept` when you know what happened",
     )

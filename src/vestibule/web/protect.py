@@ -140,7 +140,7 @@ class ProtectedApp:
         needed = tuple(dict.fromkeys((*base, *self._door.needs.of(operation))))
         if not granted.issuperset(needed):
             raise InsufficientScope(
-                f"This call needs the scope {' '.join(needed)}.",
+                f"This call needs the {'scope' if len(needed) == 1 else 'scopes'} {' '.join(needed)}.",
                 scopes=needed,
                 action="Let your client ask for it: the person will be shown what is new.",
             )
