@@ -382,15 +382,21 @@ class InvalidProof(InvalidToken):
 
 
 class InsufficientScope(Refusal):
-    """`scopes` are all that the operation needs, in one challenge."""
+    """`scopes` are all that the operation needs, in one challenge.
+
+    `by_sign_in`: whether another sign-in could give them. To an API key none can, so it gets no challenge.
+    """
 
     code = "INSUFFICIENT_SCOPE"
     status = 403
     bearer_error = "insufficient_scope"
 
-    def __init__(self, message: str, *, scopes: tuple[str, ...], action: str = "", detail: str = "") -> None:
+    def __init__(
+        self, message: str, *, scopes: tuple[str, ...], by_sign_in: bool = True, action: str = "", detail: str = ""
+    ) -> None:
         super().__init__(message, action=action, detail=detail)
         self.scopes = scopes
+        self.by_sign_in = by_sign_in
 
 
 class PolicyDenied(Refusal):

@@ -84,8 +84,9 @@ class ApiKeyOffice:
             upstreams=new.upstreams,
             expires_at=None if new.lifetime is None else now + new.lifetime,
         )
-        await self._store.api_keys.add(key)
+        # First: a key that the trail could not be told of would open doors that nobody knows of.
         await self._record("api_key.create", key, by)
+        await self._store.api_keys.add(key)
         return key, secret
 
     async def list_for(self, by: Administrator, tenant: TenantId | None = None) -> Sequence[ApiKey]:

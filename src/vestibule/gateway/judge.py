@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from vestibule.errors import BodyTooLarge, MissingAuthorization, Refusal
-from vestibule.model import AuditEvent, Operation, Outcome, Reading, Resource
+from vestibule.model import DEFAULT_TENANT, AuditEvent, Operation, Outcome, Reading, Resource
 from vestibule.ports import CallTrail, Permission
 from vestibule.protocol.messages import glance
 from vestibule.protocol.operation import read_operation
@@ -108,7 +108,7 @@ class Judge:
             request_id=exchange.request_id,
             actor=principal.user if principal is not None else "",
             client_id=principal.client_id if principal is not None else "",
-            tenant=principal.tenant if principal is not None else "",
+            tenant=principal.tenant if principal is not None else DEFAULT_TENANT,  # as what is nobody's elsewhere
             target=exchange.route.resource.identifier,
             reason="" if refusal is None else f"{refusal.code}: {refusal.detail or refusal.message}"[:500],
             address=exchange.lane.address(),

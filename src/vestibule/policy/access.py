@@ -141,6 +141,7 @@ class NeededScopes:
             raise InsufficientScope(
                 f"This call needs {_listed(needed)}.",
                 scopes=needed,
+                by_sign_in=principal.shown != "api-key",
                 action=_MAKE_A_KEY if principal.shown == "api-key" else _ASK_FOR_IT,
                 detail=f"{principal.user} has {' '.join(sorted(principal.scopes))!r}",
             )

@@ -45,7 +45,7 @@ def challenge_for(refusal: Refusal, *, realm: str, resource_metadata: str, scope
         return dpop_challenge(refusal, realm=realm, resource_metadata=resource_metadata)
     if refusal.status not in (401, 403) and not isinstance(refusal, SeveralCredentials):
         return None
-    if refusal.status == 403 and not isinstance(refusal, InsufficientScope):
+    if refusal.status == 403 and not (isinstance(refusal, InsufficientScope) and refusal.by_sign_in):
         return None
     return challenge_header(
         realm=realm,
