@@ -102,13 +102,18 @@ async def test_a_grant_given_back_is_there_again(counters: RedisCounters) -> Non
     assert refused.value.allowance.remaining == 0
 
 
+async def counted(counters: RedisCounters) -> list[bytes]:
+    """What is in Redis, but for what a probe has left while the server was starting."""
+    return [key for key in await counters._client.keys("*") if not key.endswith(b":probe")]
+
+
 async def test_nothing_is_kept_for_longer_than_the_period_and_no_name_stands_in_it(
     counters: RedisCounters, redis: RedisServer
 ) -> None:
     throttle = SharedThrottle(counters, LocalThrottle(FrozenClock().monotonic))
     await throttle.take("guesses", "somebody@example.com" * 1000, per_minute(2))
     client = counters._client
-    keys = await client.keys("*")
+    keys = await counted(counters)
     assert len(keys) == 1
     assert len(keys[0]) < 100
     assert b"somebody" not in keys[0]
@@ -229,7 +234,7 @@ async def test_a_server_whose_clock_is_set_back_keeps_nobody_waiting_longer_than
 ) -> None:
     want = Want("k", per_minute(1))
     await counters.ask([want])
-    (key,) = await counters._client.keys("*")
+    (key,) = await counted(counters)
     in_an_hour = int(await counters._client.get(key) or 0) + 3_600_000_000
     await counters._client.set(key, in_an_hour)
     answer = (await counters.ask([want]))[0]
