@@ -255,6 +255,45 @@ async def test_other_answers_are_not_looked_at(reader: SignedIn, upstream: Recor
     assert (await call(reader, "read_note")).text == '{"tools":x}'
 
 
+# --- resources ------------------------------------------------------------------------------------------------------
+
+
+OTHER_SPELLINGS = [
+    "FILE:///secret/key",
+    "file:///public/../secret/key",
+    "file:///public/%2e%2E/secret/key",
+    "file://localhost/secret/key",
+    "file:/secret/key",
+    "file:\\\\\\secret\\key",
+    " file:///secret/key",
+    "fi\tle:///secret/key",
+    "file:///%73ecret/key",
+    "file:////secret/key",
+]
+
+
+@pytest.fixture
+async def files(tmp_path: Path, upstream: RecordingUpstream) -> AsyncIterator[SignedIn]:
+    """Somebody who lacks the scope that file:///secret/* needs."""
+    scopes = {"default": ["files"], "resources": {"file:///secret/*": ["files.secret"]}}
+    upstreams = [{"name": "main", "url": upstream.url, "scopes": scopes}]
+    async with open_door(tmp_path, upstream.url, upstreams=upstreams) as door:
+        yield await door.sign_in(scope="files")
+
+
+@pytest.mark.parametrize("uri", OTHER_SPELLINGS)
+async def test_a_resource_has_no_second_name(files: SignedIn, upstream: RecordingUpstream, uri: str) -> None:
+    """`new URL(uri)` of the TypeScript SDK makes file:///secret/key of most, and a file system of the others."""
+    assert (await legacy_call(files, message("resources/read", uri="file:///secret/key"))).status_code == 403
+    assert (await legacy_call(files, message("resources/read", uri=uri))).status_code == 400
+    assert upstream.requests == []
+
+
+@pytest.mark.parametrize("uri", ["file:///public/a..b/key%20x", "notes://Ada/today?x=1#y", "urn:isbn:0-486-27557-4"])
+async def test_a_resource_by_its_only_name_is_read(files: SignedIn, upstream: RecordingUpstream, uri: str) -> None:
+    assert (await legacy_call(files, message("resources/read", uri=uri))).status_code == 200
+
+
 # --- who hears of it ------------------------------------------------------------------------------------------------
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from vestibule.errors import BadRequest, HeaderMismatch
 from vestibule.model import Era, Operation
 from vestibule.protocol.json_body import UnreadableJson, read_object
+from vestibule.protocol.resource_uri import has_one_spelling
 
 MAX_DEPTH = 64  # arguments may be nested; nobody's are nested like this
 
@@ -137,6 +138,11 @@ def _operation(message: Mapping[str, Any]) -> Operation:
     name = params.get(key) if key else _completed(params) if method == "completion/complete" else ""
     if not isinstance(name, str) or (key and not name):
         raise BadRequest(f"{method} does not say what it is about.", action=f"Send params.{key}.")
+    if key == "uri" and not has_one_spelling(name):
+        raise BadRequest(
+            "The URI of the resource has more than one spelling.",
+            action="Send it in normal form (RFC 3986 §6.2.2): no dot segments, no upper case in the scheme, ASCII.",
+        )
     arguments = params.get("arguments")
     if arguments is not None and not isinstance(arguments, dict):
         raise BadRequest("The arguments are not an object.", action="Name each argument.")
