@@ -104,6 +104,8 @@ class ResourceServer:
         principal = self._verified.get(digest_of(presented, resource), now)
         if principal is None or self._revocations.covers(principal) or self._revocations.is_blind():
             return None  # `admit` says why
+        if principal.shown == "foreign-token" and self._blocked is not None and self._blocked.may_have(principal):
+            return None
         return principal
 
     async def admit(self, presented: Presented, resource: Resource, now: float) -> Principal:
