@@ -262,6 +262,11 @@ def asked_issuer(idp: ScriptedIdentityProvider, **more: Any) -> dict[str, Any]:
         ({"sub": "client:desk"}, "INVALID_TOKEN"),
         ({"cnf": {"x5t#S256": "x"}}, "INVALID_TOKEN"),
         ({"exp": None}, None),
+        ({"token_use": "access_token", "token_type": "Bearer"}, None),
+        ({"token_use": "refresh_token", "token_type": "Bearer"}, "INVALID_TOKEN"),  # Ory Hydra
+        ({"typ": "Refresh"}, "INVALID_TOKEN"),  # Keycloak
+        ({"typ": "ID"}, "INVALID_TOKEN"),
+        ({"token_type": "refresh_token"}, "INVALID_TOKEN"),
     ],
 )
 async def test_what_an_issuer_says_of_a_token(
