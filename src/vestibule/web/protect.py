@@ -116,15 +116,22 @@ class ProtectedApp:
             return
         call = Call(admitted.principal, self._door.resource.upstream.scopes)
         send = with_nonce(send, admitted.next_nonce)
-        if self._door.hide_denied and operation.method in LISTS:
-            scope, send = uncompressed(scope), self._showing(operation, admitted.principal.scopes, send)
+        for listing in self._listings(operation, is_get=is_mcp and scope["method"] == "GET"):
+            scope, send = uncompressed(scope), self._showing(listing, admitted.principal.scopes, send)
         lifetime = Lifetime(self._seconds_left(admitted.principal), receive, send)
         await self._serve(call, scope, lifetime.receive, lifetime.send, is_mcp=is_mcp, body=body)
         await lifetime.finish()
 
-    def _showing(self, operation: Operation, granted: frozenset[str], send: Send) -> Send:
-        """Where what is denied is hidden: by the decision that a call would meet."""
-        member, method = LISTS[operation.method]
+    def _listings(self, operation: Operation, *, is_get: bool) -> Sequence[str]:
+        """Which lists may be in the answer, where what is denied is hidden: with GET, a legacy client takes up again
+        whatever it has lost."""
+        if not self._door.hide_denied:
+            return ()
+        return tuple(LISTS) if is_get else tuple(method for method in LISTS if method == operation.method)
+
+    def _showing(self, listing: str, granted: frozenset[str], send: Send) -> Send:
+        """By the decision that a call would meet."""
+        member, method = LISTS[listing]
 
         def may_call(name: str) -> bool:
             return granted.issuperset(self._door.needs.of(Operation(method, name)))
