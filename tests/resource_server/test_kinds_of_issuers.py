@@ -292,6 +292,22 @@ async def test_what_an_issuer_says_of_a_token(
         assert asked.headers["authorization"].startswith("Basic ")
 
 
+async def test_one_token_in_many_spellings_is_asked_about_once(tmp_path: Path, upstream: RecordingUpstream) -> None:
+    async with ScriptedIdentityProvider() as idp, door_for(tmp_path, upstream, asked_issuer(idp)) as door:
+        now = int(door.clock().timestamp())
+        told = {"active": True, "sub": "alice", "aud": API, "exp": now + 60, "scope": "mcp"}
+        idp.answers["/introspect"] = lambda: (200, told)
+        for headers in (
+            {},
+            {"X-Token-Provider": "nobody-1"},
+            {"X-Token-Provider": "nobody-2"},
+            {"Authorization": "Bearer  opaque-1"},
+            {"Authorization": "Bearer   opaque-1"},
+        ):
+            assert (await door.call("opaque-1", headers=headers)).status_code == 200
+        assert len(idp.asked("/introspect")) <= 2
+
+
 async def test_an_issuer_that_says_nothing_is_no_refusal(tmp_path: Path, upstream: RecordingUpstream) -> None:
     async with ScriptedIdentityProvider() as idp, door_for(tmp_path, upstream, asked_issuer(idp)) as door:
         for status in (401, 500, 429):

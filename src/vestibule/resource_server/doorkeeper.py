@@ -52,6 +52,9 @@ class ForeignVerifier(TokenVerifier, Protocol):
     def check_issuer(self, issuer: str) -> None:
         """Raises `InvalidIssuer` unless somebody here verifies its tokens."""
 
+    def is_hint(self, text: str) -> bool:
+        """Whether a caller who says so may mean one of the issuers that can be asked."""
+
     def good_for(self, principal: Principal) -> float:
         """For how many seconds a principal may be remembered, if its token lives so long."""
 
@@ -101,7 +104,7 @@ class ResourceServer:
     def recognize(self, presented: Presented, resource: Resource, now: float) -> Principal | None:
         if presented.authorization is None and presented.api_key is None:
             return None
-        principal = self._verified.get(digest_of(presented, resource), now)
+        principal = self._verified.get(digest_of(self._decisive(presented), resource), now)
         if principal is None or self._revocations.covers(principal) or self._revocations.is_blind():
             return None  # `admit` says why
         if principal.shown == "foreign-token" and self._blocked is not None and self._blocked.may_have(principal):
@@ -110,6 +113,7 @@ class ResourceServer:
 
     async def admit(self, presented: Presented, resource: Resource, now: float) -> Principal:
         shown = self._shown(presented, resource)
+        presented = self._decisive(presented)
         digest = digest_of(presented, resource)
         if shown.kind == "own" and not is_signed(shown.token):
             principal, until = self._admit_own(shown, resource, now)
@@ -149,6 +153,14 @@ class ResourceServer:
         if not even_revoked:
             self._check_not_revoked(read)
         return read
+
+    def _decisive(self, presented: Presented) -> Presented:
+        """Without a hint that changes nothing."""
+        if presented.provider is None or (
+            self._foreign is not None and self._foreign.is_hint(_text(presented.provider))
+        ):
+            return presented
+        return presented._replace(provider=None)
 
     # --- who judges -------------------------------------------------------------------------------------------------
 
