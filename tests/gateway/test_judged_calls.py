@@ -82,6 +82,24 @@ async def test_the_earlier_eras_are_judged_by_the_body_alone(reader: SignedIn, u
     assert (await legacy_call(reader, message(name="read_note"))).status_code == 200
 
 
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
+async def test_a_call_in_a_body_that_nobody_reads(
+    method: str, chunked: bool, reader: SignedIn, upstream: RecordingUpstream
+) -> None:
+    """A server that reads the body of whatever comes would run it, judged by nobody and heard of by nobody."""
+    content = message(name="delete_note")
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield content
+
+    headers = {"Content-Type": "application/json", "MCP-Protocol-Version": "2025-06-18"}
+    body = pieces() if chunked else content
+    answer = await reader.door.call(reader.access_token, method=method, content=body, headers=headers)
+    assert answer.status_code == 400
+    assert upstream.requests == []
+
+
 @vector("PROXY-025")
 @pytest.mark.parametrize(
     "headers",
