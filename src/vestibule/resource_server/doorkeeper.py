@@ -104,7 +104,9 @@ class ResourceServer:
     def recognize(self, presented: Presented, resource: Resource, now: float) -> Principal | None:
         if presented.authorization is None and presented.api_key is None:
             return None
-        principal = self._verified.get(digest_of(self._decisive(presented), resource), now)
+        if presented.api_key is not None or presented.provider is not None:
+            presented = self._decisive(presented)
+        principal = self._verified.get(digest_of(presented, resource), now)
         if principal is None or self._revocations.covers(principal) or self._revocations.is_blind():
             return None  # `admit` says why
         if principal.shown == "foreign-token" and self._blocked is not None and self._blocked.may_have(principal):
@@ -113,8 +115,7 @@ class ResourceServer:
 
     async def admit(self, presented: Presented, resource: Resource, now: float) -> Principal:
         shown = self._shown(presented, resource)
-        presented = self._decisive(presented)
-        digest = digest_of(presented, resource)
+        digest = digest_of(self._decisive(presented), resource)
         if shown.kind == "own" and not is_signed(shown.token):
             principal, until = self._admit_own(shown, resource, now)
         else:
@@ -155,18 +156,20 @@ class ResourceServer:
         return read
 
     def _decisive(self, presented: Presented) -> Presented:
-        """Without a hint that changes nothing."""
-        if presented.provider is None or (
-            self._foreign is not None and self._foreign.is_hint(_text(presented.provider))
-        ):
-            return presented
-        return presented._replace(provider=None)
+        """Without what changes nothing: a hint that means nobody, a header that is no key of ours."""
+        authorization, api_key, provider = presented
+        if provider is not None and not (self._foreign is not None and self._foreign.is_hint(_text(provider))):
+            provider = None
+        return Presented(authorization, api_key if self._has_key(presented) else None, provider)
+
+    def _has_key(self, presented: Presented) -> bool:
+        """Where there are no API keys, X-API-Key beside a token is somebody else's header, and shows us nothing."""
+        return presented.api_key is not None and (self._api_keys is not None or presented.authorization is None)
 
     # --- who judges -------------------------------------------------------------------------------------------------
 
     def _shown(self, presented: Presented, resource: Resource) -> _Shown:
-        """Where there are no API keys, X-API-Key beside a token is somebody else's header, and shows us nothing."""
-        has_key = presented.api_key is not None and (self._api_keys is not None or presented.authorization is None)
+        has_key = self._has_key(presented)
         if presented.authorization is not None and has_key:
             raise SeveralCredentials(
                 "The request shows an access token and an API key.", action="Send one of them (RFC 6750 §2)."
