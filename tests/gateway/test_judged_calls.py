@@ -82,6 +82,24 @@ async def test_the_earlier_eras_are_judged_by_the_body_alone(reader: SignedIn, u
     assert (await legacy_call(reader, message(name="read_note"))).status_code == 200
 
 
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
+async def test_a_call_in_a_body_that_nobody_reads(
+    method: str, chunked: bool, reader: SignedIn, upstream: RecordingUpstream
+) -> None:
+    """A server that reads the body of whatever comes would run it, judged by nobody and heard of by nobody."""
+    content = message(name="delete_note")
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield content
+
+    headers = {"Content-Type": "application/json", "MCP-Protocol-Version": "2025-06-18"}
+    body = pieces() if chunked else content
+    answer = await reader.door.call(reader.access_token, method=method, content=body, headers=headers)
+    assert answer.status_code == 400
+    assert upstream.requests == []
+
+
 @vector("PROXY-025")
 @pytest.mark.parametrize(
     "headers",
@@ -255,6 +273,45 @@ async def test_other_answers_are_not_looked_at(reader: SignedIn, upstream: Recor
     assert (await call(reader, "read_note")).text == '{"tools":x}'
 
 
+# --- resources ------------------------------------------------------------------------------------------------------
+
+
+OTHER_SPELLINGS = [
+    "FILE:///secret/key",
+    "file:///public/../secret/key",
+    "file:///public/%2e%2E/secret/key",
+    "file://localhost/secret/key",
+    "file:/secret/key",
+    "file:\\\\\\secret\\key",
+    " file:///secret/key",
+    "fi\tle:///secret/key",
+    "file:///%73ecret/key",
+    "file:////secret/key",
+]
+
+
+@pytest.fixture
+async def files(tmp_path: Path, upstream: RecordingUpstream) -> AsyncIterator[SignedIn]:
+    """Somebody who lacks the scope that file:///secret/* needs."""
+    scopes = {"default": ["files"], "resources": {"file:///secret/*": ["files.secret"]}}
+    upstreams = [{"name": "main", "url": upstream.url, "scopes": scopes}]
+    async with open_door(tmp_path, upstream.url, upstreams=upstreams) as door:
+        yield await door.sign_in(scope="files")
+
+
+@pytest.mark.parametrize("uri", OTHER_SPELLINGS)
+async def test_a_resource_has_no_second_name(files: SignedIn, upstream: RecordingUpstream, uri: str) -> None:
+    """`new URL(uri)` of the TypeScript SDK makes file:///secret/key of most, and a file system of the others."""
+    assert (await legacy_call(files, message("resources/read", uri="file:///secret/key"))).status_code == 403
+    assert (await legacy_call(files, message("resources/read", uri=uri))).status_code == 400
+    assert upstream.requests == []
+
+
+@pytest.mark.parametrize("uri", ["file:///public/a..b/key%20x", "notes://Ada/today?x=1#y", "urn:isbn:0-486-27557-4"])
+async def test_a_resource_by_its_only_name_is_read(files: SignedIn, upstream: RecordingUpstream, uri: str) -> None:
+    assert (await legacy_call(files, message("resources/read", uri=uri))).status_code == 200
+
+
 # --- who hears of it ------------------------------------------------------------------------------------------------
 
 
@@ -274,3 +331,57 @@ async def test_the_trail_tells_of_calls_and_of_refusals(
     ]
     assert told[0].reason.startswith("INSUFFICIENT_SCOPE")
     assert told[1].reason == ""
+
+
+HIDDEN_CALLS = {
+    "a batch": (b'[{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"delete_note"}}]', "(not seen)"),
+    "a number that is none": (
+        b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"delete_note","arguments":{"x":NaN}}}',
+        "(not seen)",
+    ),
+    "another case": (b'{"jsonrpc":"2.0","id":1,"Method":"tools/call","params":{"name":"delete_note"}}', "(not seen)"),
+    "a uri beside the name": (message(name="delete_note", uri=1), "delete_note"),
+    "a name beside the uri": (message("resources/read", name="harmless", uri="notes://secret"), "notes://secret"),
+}
+
+
+async def told_tools(door: Door) -> list[str]:
+    """Of the calls that the trail tells were allowed, when there are some."""
+    async with asyncio.timeout(5):
+        while not (told := [one for one in await door.house.store.audit.tail(limit=9) if one.action == "mcp.call"]):
+            await asyncio.sleep(0.05)
+    return [one.tool for one in told if one.outcome == "allowed"]
+
+
+@pytest.mark.parametrize(("content", "tool"), HIDDEN_CALLS.values(), ids=HIDDEN_CALLS)
+@pytest.mark.parametrize("lie", [{}, {"Mcp-Method": "tools/list"}], ids=["silent", "lying"])
+async def test_no_call_goes_on_unheard(
+    door: Door, upstream: RecordingUpstream, content: bytes, tool: str, lie: Mapping[str, str]
+) -> None:
+    """Where no decision hangs on the body: what cannot be seen in it may be a call."""
+    who = await door.sign_in()
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {who.access_token}", **LEGACY, **lie}
+    assert (await door.http.post(door.mcp, content=content, headers=headers)).status_code == 200
+    assert upstream.requests[-1].body == content
+    assert await told_tools(door) == [tool]
+
+
+@pytest.mark.parametrize("lie", [[], ["Mcp-Method: tools/list"]], ids=["silent", "lying"])
+async def test_a_call_too_long_to_wait_for_is_heard_of(door: Door, upstream: RecordingUpstream, lie: list[str]) -> None:
+    who = await door.sign_in()
+    content = message(name="delete_note", arguments={"text": "x" * 100_000})
+    async with Wire(door.url) as wire:
+        await wire.send(head(wire.host, *lie, f"Content-Length: {len(content)}", token=who.access_token))
+        await asyncio.sleep(0.1)
+        await wire.send(content)
+        assert (await wire.until(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+    assert upstream.requests[-1].body == content
+    assert await told_tools(door) == ["(not seen)"]
+
+
+async def test_a_clients_answer_is_no_call(door: Door, upstream: RecordingUpstream) -> None:
+    who = await door.sign_in()
+    await legacy_call(who, b'{"jsonrpc":"2.0","id":1,"result":{"roots":[]}}')
+    await legacy_call(who, message("tools/list"))
+    await legacy_call(who, message(name="last"))
+    assert await told_tools(door) == ["last"]

@@ -7,11 +7,14 @@ import httpx2
 import pytest
 from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
+from starlette.applications import Starlette
+from starlette.responses import StreamingResponse
+from starlette.routing import Route
 
 from tests.library.conftest import Issuer, served
 from tests.library.test_callers import Bearer
 from tests.library.test_scopes_of_tools import Server, fast_server, sdk_server
-from vestibule import protect
+from vestibule import protect, require_scopes
 from vestibule.web.protect_lists import ListFilter
 
 ALL = {"close_ticket", "drop_all", "rename-ticket", "look"}
@@ -90,3 +93,26 @@ async def test_a_list_in_a_stream_is_filtered_and_other_events_pass(size: int, l
 @pytest.mark.parametrize("body", [b"", b"no json", b"[]", b'{"error": {}}', b'{"result": {"tools": "secret"}}'])
 async def test_what_is_no_list_passes_as_it_came(body: bytes) -> None:
     assert (await filtered(b"application/json", [body]))[1] == body
+
+
+async def test_what_is_hidden_is_not_shown_to_who_resumes(issuer: Issuer, port: int) -> None:
+    """A legacy client takes up a lost answer with GET and Last-Event-ID."""
+
+    @require_scopes("boss", tool="fire")
+    def fire() -> None: ...
+
+    async def endpoint(request: Any) -> Any:
+        message = {"jsonrpc": "2.0", "id": 1, "result": {"tools": [{"name": "fire"}, {"name": "look"}]}}
+        return StreamingResponse(iter([f"data: {json.dumps(message)}\n\n".encode()]), media_type="text/event-stream")
+
+    resource = f"http://127.0.0.1:{port}/mcp"
+    door = protect(
+        Starlette(routes=[Route("/mcp", endpoint, methods=["GET", "POST"])]),
+        resource=resource,
+        issuers=[issuer.issuer],
+        tools=[fire],
+        hide_denied=True,
+    )
+    headers = {"Authorization": f"Bearer {issuer.access_token(aud=resource)}", "Last-Event-ID": "1"}
+    async with served(door, port) as url, httpx2.AsyncClient(trust_env=False) as http:
+        assert "fire" not in (await http.get(f"{url}/mcp", headers=headers)).text

@@ -1,7 +1,7 @@
 """Each kind of issuer through a whole gateway: whose tokens come in, and whose do not although they are real."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -262,6 +262,11 @@ def asked_issuer(idp: ScriptedIdentityProvider, **more: Any) -> dict[str, Any]:
         ({"sub": "client:desk"}, "INVALID_TOKEN"),
         ({"cnf": {"x5t#S256": "x"}}, "INVALID_TOKEN"),
         ({"exp": None}, None),
+        ({"token_use": "access_token", "token_type": "Bearer"}, None),
+        ({"token_use": "refresh_token", "token_type": "Bearer"}, "INVALID_TOKEN"),  # Ory Hydra
+        ({"typ": "Refresh"}, "INVALID_TOKEN"),  # Keycloak
+        ({"typ": "ID"}, "INVALID_TOKEN"),
+        ({"token_type": "refresh_token"}, "INVALID_TOKEN"),
     ],
 )
 async def test_what_an_issuer_says_of_a_token(
@@ -285,6 +290,27 @@ async def test_what_an_issuer_says_of_a_token(
         (asked,) = idp.asked("/introspect")
         assert asked.form["token"] == "opaque-1"
         assert asked.headers["authorization"].startswith("Basic ")
+
+
+async def test_one_token_in_many_spellings_is_asked_about_once(tmp_path: Path, upstream: RecordingUpstream) -> None:
+    async with ScriptedIdentityProvider() as idp, AsyncExitStack() as stack:
+        section = {"identifiers": [API], "issuers": [asked_issuer(idp)]}
+        more: dict[str, Any] = {"resource_server": section, "api_keys": {"enabled": False}}
+        door = await stack.enter_async_context(open_door(tmp_path, upstream.url, **more))
+        now = int(door.clock().timestamp())
+        told = {"active": True, "sub": "alice", "aud": API, "exp": now + 60, "scope": "mcp"}
+        idp.answers["/introspect"] = lambda: (200, told)
+        for headers in (
+            {},
+            {"X-Token-Provider": "nobody-1"},
+            {"X-Token-Provider": "nobody-2"},
+            {"Authorization": "Bearer  opaque-1"},
+            {"Authorization": "Bearer   opaque-1"},
+            {"X-API-Key": "of-somebody-else-1"},
+            {"X-API-Key": "of-somebody-else-2"},
+        ):
+            assert (await door.call("opaque-1", headers=headers)).status_code == 200
+        assert len(idp.asked("/introspect")) <= 2
 
 
 async def test_an_issuer_that_says_nothing_is_no_refusal(tmp_path: Path, upstream: RecordingUpstream) -> None:

@@ -16,6 +16,8 @@ import pytest
 
 from tests.security.vectors import vector
 from tests.support.foreign import API, Issuer, error_of, trusted
+from vestibule.authorization_server import endings
+from vestibule.authorization_server.replies import Context
 from vestibule.testing.recording_upstream import RecordingUpstream
 from vestibule.testing.signing_key import SigningKey, encode
 
@@ -299,6 +301,17 @@ async def test_a_person_who_was_blocked_here_is_out(work: Issuer) -> None:
     await work.door.house.store.blocks.add(block)
     assert error_of(await work.call()) == "POLICY_DENIED"
     assert (await work.call(sub="bob")).status_code == 200
+
+
+async def test_a_block_reaches_a_token_of_an_issuer_whose_clock_is_ahead(work: Issuer) -> None:
+    """It was in use when the block came, but says that it is younger than the block."""
+    ahead = work.token(iat=int(work.door.clock().timestamp()) + 30)
+    assert (await work.call(ahead)).status_code == 200
+    here = Context("cli-1", address="", actor="operator")
+    await endings.block_user("default", "work:alice", work.door.house.plane.server, here, reason="left")
+    assert error_of(await work.call(ahead)) == "POLICY_DENIED"
+    assert (await work.call(sub="bob")).status_code == 200
+    assert error_of(await work.call(ahead)) == "POLICY_DENIED"
 
 
 async def test_a_cached_token_ends_when_it_says(work: Issuer) -> None:

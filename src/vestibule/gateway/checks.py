@@ -61,6 +61,12 @@ def check_length(length: int | None, max_body: int) -> None:
         raise BodyTooLarge(f"The body is longer than {max_body} bytes.", action="Send less at once.")
 
 
+def check_framing(method: bytes, length: int | None, *, chunked: bool) -> None:
+    """Nobody reads the body of a GET here, and somebody behind us might."""
+    if method != b"POST" and (length or chunked):
+        raise BadRequest("Only a POST has a body in MCP.", action="Send the message with POST.")
+
+
 def check_query(query: bytes) -> None:
     """Where nobody has to show anything, what somebody shows in the URL would reach the upstream, and its log."""
     if query and _CREDENTIAL.search(query):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MAX_READ = 1024 * 1024  # bytes of a body that a decision hangs on
 CALLS = frozenset({"tools/call", "prompts/get", "resources/read"})  # what the trail tells of when it was allowed
+UNSEEN = "(not seen)"  # in the place of the tool: what was asked for could not be read, and went on
 _TOLD_A_MINUTE = 60  # refusals of one caller; a trail must not be a way to fill the disk
 _MAX_CALLERS = 10_000
 
@@ -78,11 +79,11 @@ class Judge:
         """Raises `StoreUnavailable`: what cannot be told is not done."""
         if self.trail is None or self.told != "all" or exchange.request.method != b"POST":
             return
-        operation = exchange.operation
+        operation: Operation | None = exchange.operation
         if exchange.route.reading is Reading.NOTHING:
             operation = _glanced(exchange)
-        if operation.method in CALLS:
-            self.trail.note(self._event(exchange, operation, "allowed"))
+        if operation is None or operation.method in CALLS:
+            self.trail.note(self._event(exchange, operation or Operation(UNSEEN), "allowed"))
 
     def tell_refused(self, exchange: "Exchange", refusal: Refusal) -> None:
         """A request that goes no further. Asking without credentials, as every client begins, is no news."""
@@ -117,13 +118,17 @@ class Judge:
         )
 
 
-def _glanced(exchange: "Exchange") -> Operation:
-    """What a body seems to ask for; of one that is passed on as it comes, what its head says."""
+def _glanced(exchange: "Exchange") -> Operation | None:
+    """What a body seems to ask for; of one that is passed on as it comes, what its head says, if it says a call.
+
+    None: it cannot be seen, so it may be a call.
+    """
     request = exchange.request
     if request.is_whole:
         return glance(request.text())
     said = {name: value.decode("latin-1") for name, value in request.headers if name in (b"mcp-method", b"mcp-name")}
-    return Operation(said.get(b"mcp-method", ""), said.get(b"mcp-name", ""))
+    method = said.get(b"mcp-method", "")
+    return Operation(method, said.get(b"mcp-name", "")) if method in CALLS else None
 
 
 class _Counts:

@@ -26,6 +26,7 @@ from vestibule.errors import (
 )
 from vestibule.gateway.checks import (
     ALLOW,
+    check_framing,
     check_host,
     check_length,
     check_method,
@@ -294,6 +295,7 @@ class Lane(HttpToolsProtocol):
             check_host(single[b"host"], gateway.hosts)
             check_origin(single.get(b"origin"), gateway.origins)
             check_length(length, gateway.limits.max_body)
+            check_framing(method, length, chunked=b"transfer-encoding" in single)
             check_query(query)
             presented = Presented(
                 single.get(b"authorization"), single.get(b"x-api-key"), single.get(b"x-token-provider")
@@ -312,6 +314,7 @@ class Lane(HttpToolsProtocol):
 
     async def _admit(self, exchange: Exchange, presented: Presented, session: bytes | None) -> None:
         try:
+            presented = presented._replace(network=self.network())
             principal = await self.gateway.doorkeeper.admit(presented, exchange.route.resource, self.gateway.clock())
         except Refusal as refusal:
             raise self._of_stranger(exchange, refusal) from refusal

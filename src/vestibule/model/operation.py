@@ -31,8 +31,12 @@ class Operation:
 
 
 class Presented(NamedTuple):
-    """What a request shows to be let in, to the letter. `provider` is a hint and never trusted."""
+    """What a request shows to be let in, to the letter. `provider` is a hint and never trusted.
+
+    `network`: whose request it is, by its address; it decides nothing but who waits for whom when many are refused.
+    """
 
     authorization: bytes | None = None
     api_key: bytes | None = None  # X-API-Key
     provider: bytes | None = None  # X-Token-Provider
+    network: str = ""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from vestibule.errors import InsufficientScope, MissingAuthorization, PolicyDenied, Refusal, TenantDenied
 from vestibule.model import Operation, Principal, Reading, Resource, ScopePattern, Upstream
-from vestibule.policy.methods import KINDS, Kind
+from vestibule.policy.methods import COMPLETION, KINDS, Kind
 from vestibule.policy.question import Engine, Facts, Question, Verdict, facts_of
 from vestibule.protocol.patterns import Patterns, compile_patterns, fits
 
@@ -100,6 +100,9 @@ class AccessPolicy:
         self._kept[key] = kept
 
 
+_OF_COMPLETIONS: tuple[Kind, ...] = ("prompts", "resources")
+
+
 class NeededScopes:
     """What a call to one upstream needs: its default scopes, and those of every pattern that the name fits."""
 
@@ -120,10 +123,14 @@ class NeededScopes:
 
     def of_its_own(self, operation: Operation) -> tuple[str, ...]:
         """Beside the default ones."""
-        kind = KINDS.get(operation.method)
-        if kind is None or kind not in self._by_kind:
-            return ()
-        met = (scopes for patterns, scopes in self._by_kind[kind] if fits(patterns, operation.name))
+        kinds = _OF_COMPLETIONS if operation.method == COMPLETION else (KINDS.get(operation.method),)
+        met = (
+            scopes
+            for kind in kinds
+            if kind is not None
+            for patterns, scopes in self._by_kind.get(kind, ())
+            if fits(patterns, operation.name)
+        )
         return tuple(dict.fromkeys(scope for scopes in met for scope in scopes))
 
     def check(self, principal: Principal | None, operation: Operation) -> None:

@@ -14,9 +14,20 @@ class TooMuch(Exception):
 
 def named(arguments: Mapping[str, Any] | None, names: Iterable[str]) -> dict[str, Any]:
     """Those of `names` that the call has. Raises `TooMuch`."""
-    found = {name: arguments[name] for name in names if name in arguments} if arguments else {}
+    if not arguments:
+        return {}
+    wanted = tuple(names)
+    found = {name: arguments[name] for name in wanted if name in arguments}
+    _check_spelling(arguments, wanted)
     _check_size(found)
     return found
+
+
+def _check_spelling(arguments: Mapping[str, Any], wanted: tuple[str, ...]) -> None:
+    """Some servers (Go's, C#'s) take `Force` for `force`: whether a rule about it is met, nobody could say."""
+    folded = {name.casefold() for name in wanted}
+    if any(name not in wanted and name.casefold() in folded for name in arguments):
+        raise TooMuch("an argument differs in case alone from one that the rule names")
 
 
 def _check_size(found: dict[str, Any]) -> None:

@@ -16,6 +16,8 @@ KINDS: dict[str, Kind] = {
     "resources/subscribe": "resources",
 }
 
+COMPLETION = "completion/complete"  # of a prompt's arguments, or of a template's: whoever may use that may ask
+
 _MACHINERY = frozenset(
     [
         "",  # no request: a GET stream, the end of a session, an answer of the client's

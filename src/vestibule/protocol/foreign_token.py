@@ -21,7 +21,7 @@ _ANOTHER = "Get an access token for this resource, and send that."
 
 _KINDS = frozenset({"", "jwt", "at+jwt"})
 # What Keycloak (`typ`) and Cognito (`token_use`) call their tokens inside.
-_INSIDE = frozenset({"", "bearer", "access", "dpop", "at+jwt", "jwt"})
+_INSIDE = frozenset({"", "bearer", "access", "access_token", "dpop", "at+jwt", "jwt"})
 _MARKS_OF_ID_TOKENS = ("nonce", "at_hash", "c_hash", "s_hash")
 _MARKS_OF_ACCESS = ("scope", "scp", "roles", "permissions", "client_id", "appid", "cid")
 
@@ -134,10 +134,7 @@ def check_is_access_token(header: Mapping[str, Any], claims: Mapping[str, Any], 
     """
     if "events" in claims:  # OpenID Connect Back-Channel Logout §2.4, RFC 8417
         raise _unusable("This is not an access token.", "it tells of events")
-    for name in ("typ", "token_use"):
-        inside = claims.get(name, "")
-        if not isinstance(inside, str) or inside.lower() not in _INSIDE:
-            raise _unusable("This is not an access token.", f"its claim {name} is {str(inside)[:60]!r}")
+    check_said_kind(claims, ("typ", "token_use"))
     if str(header.get("typ", "")).lower().removeprefix("application/") == "at+jwt":
         return
     says_access = any(
@@ -150,6 +147,14 @@ def check_is_access_token(header: Mapping[str, Any], claims: Mapping[str, Any], 
         raise _unusable(
             "This is an ID token, and not an access token.", f"aud is a client's id, and none of {_MARKS_OF_ACCESS}"
         )
+
+
+def check_said_kind(claims: Mapping[str, Any], names: Collection[str]) -> None:
+    """A token that says inside, or of which its issuer says, that it is of another kind is taken at its word."""
+    for name in names:
+        inside = claims.get(name, "")
+        if not isinstance(inside, str) or inside.lower() not in _INSIDE:
+            raise _unusable("This is not an access token.", f"its claim {name} is {str(inside)[:60]!r}")
 
 
 def subject_of(claims: Mapping[str, Any], name: str = "sub") -> str:

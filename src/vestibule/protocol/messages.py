@@ -24,26 +24,34 @@ def id_of(body: bytes) -> str | int | None:
 
 
 class _Params(msgspec.Struct):
-    name: str = ""
-    uri: str = ""
+    name: Any = ""
+    uri: Any = ""
 
 
 class _Call(msgspec.Struct):
     method: str = ""
     params: _Params | None = None
+    result: msgspec.Raw = msgspec.Raw()
+    error: msgspec.Raw = msgspec.Raw()
 
 
 _call = msgspec.json.Decoder(_Call)
 
 
-def glance(body: bytes) -> Operation:
-    """What a body seems to ask for: to tell of it, not to decide on it. Empty where that cannot be seen."""
+def glance(body: bytes) -> Operation | None:
+    """What a body seems to ask for: to tell of it, not to decide on it.
+
+    None where that cannot be seen: a batch, no JSON, no method that is called so. A client's answer asks for nothing.
+    """
     try:
         call = _call.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return Operation()
+        return None
+    if not call.method:
+        return Operation() if bytes(call.result) or bytes(call.error) else None
     params = call.params or _Params()
-    return Operation(call.method, params.name or params.uri)
+    name = params.uri if call.method.startswith("resources/") else params.name
+    return Operation(call.method, name if isinstance(name, str) else "")
 
 
 def error_body(refusal: Refusal, *, rpc_id: str | int | None, request_id: str) -> bytes:

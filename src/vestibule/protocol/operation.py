@@ -18,7 +18,9 @@ from typing import Any
 from vestibule.errors import BadRequest, HeaderMismatch
 from vestibule.model import Era, Operation
 from vestibule.protocol.json_body import UnreadableJson, read_object
+from vestibule.protocol.resource_uri import has_one_spelling
 
+MAX_VALUES = 50_000  # more would stop everybody else for longer than some 50 ms
 MAX_DEPTH = 64  # arguments may be nested; nobody's are nested like this
 
 # Method → the member of `params` that says what it is about. Only the first four are mirrored in Mcp-Name; the others
@@ -110,6 +112,10 @@ def _mirrored_headers(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, byt
 
 
 def _read_message(body: bytes) -> Mapping[str, Any]:
+    if body.count(b",") + body.count(b"[") + body.count(b"{") > MAX_VALUES:
+        raise BadRequest(
+            f"The message has more than {MAX_VALUES} values.", action="Send less at once: it has to be read here."
+        )
     try:
         message = read_object(body, max_depth=MAX_DEPTH, half_pairs=False)
     except UnreadableJson as error:
@@ -138,6 +144,11 @@ def _operation(message: Mapping[str, Any]) -> Operation:
     # A method of another era may come without: then no server knows what it is about, and says so itself.
     if not isinstance(name, str) or (method in MIRRORED and not name):
         raise BadRequest(f"{method} does not say what it is about.", action=f"Send params.{key}.")
+    if key == "uri" and not has_one_spelling(name):
+        raise BadRequest(
+            "The URI of the resource has more than one spelling.",
+            action="Send it in normal form (RFC 3986 §6.2.2): no dot segments, no upper case in the scheme, ASCII.",
+        )
     arguments = params.get("arguments")
     if arguments is not None and not isinstance(arguments, dict):
         raise BadRequest("The arguments are not an object.", action="Name each argument.")

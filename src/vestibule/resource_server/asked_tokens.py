@@ -120,6 +120,7 @@ class IntrospectedTokens:
         issuer = self.trusted.issuer
         if claims.get("iss", issuer) != issuer:
             raise InvalidIssuer("The access token is from another issuer.", detail=f"iss is {claims['iss']!r}"[:300])
+        rules.check_said_kind(claims, ("typ", "token_use", "token_type"))  # issuers tell of refresh tokens, too
         rules.check_audience(claims, audiences)
         timed = claims if "exp" in claims else {**claims, "exp": int(now) + USUAL_LIFETIME}
         expires_at, issued_at = rules.check_times(timed, now=now)

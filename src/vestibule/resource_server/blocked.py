@@ -21,11 +21,18 @@ class BlockedPeople:
         self._monotonic = monotonic
         self._people: frozenset[tuple[str, str]] = frozenset()
         self._fresh_until = 0.0
+        self._has_news = False  # the list has not been read since a revocation arrived
         self._flight: asyncio.Task[None] | None = None
 
     def forget(self) -> None:
         self._fresh_until = 0.0
+        self._has_news = True
         self._flight = None  # it may have read before what we were just told of
+
+    def may_have(self, principal: Principal) -> bool:
+        """Whether somebody who came in before has to be checked again. What a token says of its age does not matter:
+        its issuer's clock may be ahead of ours, and the block younger than it claims to be."""
+        return self._has_news or (principal.tenant, principal.user) in self._people
 
     async def check(self, principal: Principal) -> None:
         """Raises `PolicyDenied`; `StoreUnavailable` when it cannot be known."""
@@ -45,6 +52,7 @@ class BlockedPeople:
     async def _read(self) -> None:
         begun = asyncio.current_task()
         blocks = await self._store.list_all()
-        self._people = frozenset((one.tenant, one.value) for one in blocks if one.kind is BlockKind.USER)
-        if self._flight is begun:
+        if self._flight is begun:  # else it began before the news came, and may end after those who read it
+            self._people = frozenset((one.tenant, one.value) for one in blocks if one.kind is BlockKind.USER)
             self._fresh_until = self._monotonic() + KEEP
+            self._has_news = False

@@ -52,6 +52,9 @@ class ForeignVerifier(TokenVerifier, Protocol):
     def check_issuer(self, issuer: str) -> None:
         """Raises `InvalidIssuer` unless somebody here verifies its tokens."""
 
+    def is_hint(self, text: str) -> bool:
+        """Whether a caller who says so may mean one of the issuers that can be asked."""
+
     def good_for(self, principal: Principal) -> float:
         """For how many seconds a principal may be remembered, if its token lives so long."""
 
@@ -101,14 +104,18 @@ class ResourceServer:
     def recognize(self, presented: Presented, resource: Resource, now: float) -> Principal | None:
         if presented.authorization is None and presented.api_key is None:
             return None
+        if presented.api_key is not None or presented.provider is not None:
+            presented = self._decisive(presented)
         principal = self._verified.get(digest_of(presented, resource), now)
         if principal is None or self._revocations.covers(principal) or self._revocations.is_blind():
             return None  # `admit` says why
+        if principal.shown == "foreign-token" and self._blocked is not None and self._blocked.may_have(principal):
+            return None
         return principal
 
     async def admit(self, presented: Presented, resource: Resource, now: float) -> Principal:
         shown = self._shown(presented, resource)
-        digest = digest_of(presented, resource)
+        digest = digest_of(self._decisive(presented), resource)
         if shown.kind == "own" and not is_signed(shown.token):
             principal, until = self._admit_own(shown, resource, now)
         else:
@@ -148,11 +155,21 @@ class ResourceServer:
             self._check_not_revoked(read)
         return read
 
+    def _decisive(self, presented: Presented) -> Presented:
+        """Without what changes nothing: a hint that means nobody, a header that is no key of ours."""
+        authorization, api_key, provider = presented
+        if provider is not None and not (self._foreign is not None and self._foreign.is_hint(_text(provider))):
+            provider = None
+        return Presented(authorization, api_key if self._has_key(presented) else None, provider)
+
+    def _has_key(self, presented: Presented) -> bool:
+        """Where there are no API keys, X-API-Key beside a token is somebody else's header, and shows us nothing."""
+        return presented.api_key is not None and (self._api_keys is not None or presented.authorization is None)
+
     # --- who judges -------------------------------------------------------------------------------------------------
 
     def _shown(self, presented: Presented, resource: Resource) -> _Shown:
-        """Where there are no API keys, X-API-Key beside a token is somebody else's header, and shows us nothing."""
-        has_key = presented.api_key is not None and (self._api_keys is not None or presented.authorization is None)
+        has_key = self._has_key(presented)
         if presented.authorization is not None and has_key:
             raise SeveralCredentials(
                 "The request shows an access token and an API key.", action="Send one of them (RFC 6750 §2)."
@@ -205,7 +222,7 @@ class ResourceServer:
         flight = self._flights.get(digest)
         if flight is None:
             hint = _text(presented.provider or b"")
-            flight = asyncio.create_task(self._judge(digest, shown, resource, now, hint))
+            flight = asyncio.create_task(self._judge(digest, shown, resource, now, hint, presented.network))
             self._flights[digest] = flight
             flight.add_done_callback(lambda done: self._landed(digest, done))
         principal = await asyncio.shield(flight)  # whoever leaves does not end it for the others
@@ -216,8 +233,10 @@ class ResourceServer:
         if not flight.cancelled():
             flight.exception()  # whoever waited may have left: then nobody else would look at it
 
-    async def _judge(self, digest: bytes, shown: _Shown, resource: Resource, now: float, hint: str) -> Principal:
-        await self._brake.wait()
+    async def _judge(
+        self, digest: bytes, shown: _Shown, resource: Resource, now: float, hint: str, network: str
+    ) -> Principal:
+        await self._brake.wait(network)
         try:
             if shown.kind == "own":
                 return self._admit_own(shown, resource, now)[0]
@@ -226,7 +245,7 @@ class ResourceServer:
                 raise InvalidToken("This server takes no API keys.", action="Sign in, and send the access token.")
             principal = await verifier.verify(shown.token, resource, now, hint=hint)
         except InvalidToken as refusal:
-            self._brake.charge()
+            self._brake.charge(network)
             if not isinstance(refusal, InvalidProof):
                 self._verified.refuse(digest, refusal, now)
             raise

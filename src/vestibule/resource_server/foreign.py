@@ -56,6 +56,9 @@ class ForeignTokens:
     def has_opaque(self) -> bool:
         return bool(self._asked)
 
+    def is_hint(self, text: str) -> bool:
+        return any(text in (one.trusted.name, one.trusted.kind) for one in self._asked)
+
     def good_for(self, principal: Principal) -> float:
         """For how many seconds a principal may be remembered, if its token lives so long."""
         reader = self._named.get(principal.issuer)

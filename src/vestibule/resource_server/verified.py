@@ -19,8 +19,13 @@ SHARED_SIZE = 20_000  # values that principals have in common
 
 
 def digest_of(presented: Presented, resource: Resource) -> bytes:
-    """Of everything that decides whether somebody comes in. A line ends each part, and no header has one inside."""
+    """Of everything that decides whether somebody comes in, and of nothing else: whoever could write one token in many
+    ways would have it verified, and its issuer asked, each time. A line ends each part, and no header has one inside.
+    """
     authorization, api_key, provider = presented
+    if authorization is not None and (not authorization.startswith(b"Bearer ") or b"  " in authorization):
+        scheme, _, token = authorization.partition(b" ")
+        authorization = b"%b %b" % (scheme.lower(), token.strip(b" "))
     if api_key is None and provider is None and authorization is not None:  # nearly all
         return sha256(b"+%b\n-\n-\n+%b" % (authorization, resource.identifier.encode())).digest()
     parts = (authorization, api_key, provider, resource.identifier.encode())

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from vestibule.errors import InsufficientScope, Refusal
-from vestibule.model import Operation, Resource
+from vestibule.model import Operation, Principal, Resource
 from vestibule.protocol.discovery import PROTECTED_RESOURCE, well_known_path
 from vestibule.protocol.messages import id_of
 from vestibule.protocol.operation import read_operation
@@ -37,12 +37,10 @@ from vestibule.web.asgi import (
 )
 from vestibule.web.protect_answers import Answer, Answers
 from vestibule.web.protect_lists import LISTS, ListFilter
-from vestibule.web.protect_streams import Lifetime
+from vestibule.web.protect_streams import POLICY_VIOLATION, Lifetime, SocketLifetime
 from vestibule.web.protect_user import as_caller, auth_for, user_for
 
 MAX_BODY = 4 * 1024 * 1024  # bytes of an MCP message, as the SDK's own limit
-
-_POLICY_VIOLATION = 1008  # RFC 6455 §7.4.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,17 +115,23 @@ class ProtectedApp:
         except ClientLeft:
             return
         call = Call(admitted.principal, self._door.resource.upstream.scopes)
-        seconds = admitted.principal.expires_at.timestamp() - self._door.reception.now()
         send = with_nonce(send, admitted.next_nonce)
-        if self._door.hide_denied and operation.method in LISTS:
-            scope, send = uncompressed(scope), self._showing(operation, admitted.principal.scopes, send)
-        lifetime = Lifetime(seconds, receive, send)
+        for listing in self._listings(operation, is_get=is_mcp and scope["method"] == "GET"):
+            scope, send = uncompressed(scope), self._showing(listing, admitted.principal.scopes, send)
+        lifetime = Lifetime(self._seconds_left(admitted.principal), receive, send)
         await self._serve(call, scope, lifetime.receive, lifetime.send, is_mcp=is_mcp, body=body)
         await lifetime.finish()
 
-    def _showing(self, operation: Operation, granted: frozenset[str], send: Send) -> Send:
-        """Where what is denied is hidden: by the decision that a call would meet."""
-        member, method = LISTS[operation.method]
+    def _listings(self, operation: Operation, *, is_get: bool) -> Sequence[str]:
+        """Which lists may be in the answer, where what is denied is hidden: with GET, a legacy client takes up again
+        whatever it has lost."""
+        if not self._door.hide_denied:
+            return ()
+        return tuple(LISTS) if is_get else tuple(method for method in LISTS if method == operation.method)
+
+    def _showing(self, listing: str, granted: frozenset[str], send: Send) -> Send:
+        """By the decision that a call would meet."""
+        member, method = LISTS[listing]
 
         def may_call(name: str) -> bool:
             return granted.issuperset(self._door.needs.of(Operation(method, name)))
@@ -216,14 +220,18 @@ class ProtectedApp:
             await self._refuse_websocket(refusal, scope, receive, send)
             return
         call = Call(admitted.principal, self._door.resource.upstream.scopes)
+        lifetime = SocketLifetime(self._seconds_left(admitted.principal), receive, send)
         with as_caller(call):
-            await self._app(_seen_by_app(scope, call, self._door.hidden), receive, send)
+            await self._app(_seen_by_app(scope, call, self._door.hidden), lifetime.receive, lifetime.send)
+
+    def _seconds_left(self, principal: Principal) -> float:
+        return principal.expires_at.timestamp() - self._door.reception.now()
 
     async def _refuse_websocket(self, refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
         if (await receive())["type"] != "websocket.connect":
             return
         if "websocket.http.response" not in (scope.get("extensions") or {}):
-            await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": ""})  # the server says 403
+            await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": ""})  # the server says 403
             return
         answer = self._door.answers.render(refusal, is_mcp=False, rpc_id=None, request_id=secrets.token_hex(8))
         await _send(send, answer, kind="websocket.http.response")

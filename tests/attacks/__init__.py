@@ -1,0 +1,1 @@
+"""Attacks that still succeed: each test fails until somebody has decided about it."""
