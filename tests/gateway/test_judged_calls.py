@@ -274,3 +274,45 @@ async def test_the_trail_tells_of_calls_and_of_refusals(
     ]
     assert told[0].reason.startswith("INSUFFICIENT_SCOPE")
     assert told[1].reason == ""
+
+
+DELETE = message(name="delete_note", arguments={})
+CALLED = "Mcp-Method: tools/call\r\nMcp-Name: delete_note"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (DELETE, "delete_note"),
+        (DELETE.replace(b'"name"', b'"uri": 0, "name"'), "tools/call"),
+        (DELETE.replace(b'"method"', b'"method": "ping", "Method"'), "unread"),
+        (b"[" + DELETE + b"]", "unread"),
+        (b"\xef\xbb\xbf" + DELETE, "unread"),
+        (message("ping"), None),
+        (b'{"jsonrpc":"2.0","id":1,"result":{}}', None),
+    ],
+)
+async def test_how_a_body_is_written_keeps_no_call_out_of_the_trail(
+    door: Door, upstream: RecordingUpstream, content: bytes, told: str | None
+) -> None:
+    """Where no rule hangs on it, nothing is refused for how it is written, and it is passed on as it came."""
+    me = await door.sign_in()
+    assert (await legacy_call(me, content)).status_code == 200
+    assert upstream.requests[-1].body == content
+    await door.house.trail.close()
+    found = [one.tool for one in await door.house.store.audit.tail(limit=10) if one.action == "mcp.call"]
+    assert found == ([told] if told else [])
+
+
+@pytest.mark.parametrize(("said", "told"), [("", "unread"), ("Mcp-Method: ping", "unread"), (CALLED, "delete_note")])
+async def test_nor_does_its_length(door: Door, upstream: RecordingUpstream, said: str, told: str) -> None:
+    me = await door.sign_in()
+    content = message(name="delete_note", arguments={"x": "x" * 100_000})
+    lines = ("Content-Type: application/json", f"Content-Length: {len(content)}", *filter(None, [said]))
+    async with Wire(door.url) as wire:
+        await wire.send(head(wire.host, *lines, token=me.access_token) + content[:1000])
+        await asyncio.sleep(0.05)
+        await wire.send(content[1000:])
+        await wire.until(b"\r\n\r\n")
+    await door.house.trail.close()
+    assert [one.tool for one in await door.house.store.audit.tail(limit=10) if one.action == "mcp.call"] == [told]

@@ -1,7 +1,8 @@
 """What a request asks for, whether it may, and who hears of it: read once, decided once, told once.
 
 Where a decision hangs on the tool, the body decides, and headers that say otherwise end the request. Where none does,
-the body is only glanced at, to tell the trail which tool it was; nothing is refused for how it is written.
+the body is only glanced at, to tell the trail which tool it was; nothing is refused for how it is written. What cannot
+be seen to be no call is told as `unread`: how a body is written must not keep a call out of the trail.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,13 +14,14 @@ from vestibule.errors import BodyTooLarge, MissingAuthorization, Refusal
 from vestibule.model import AuditEvent, Operation, Outcome, Reading, Resource
 from vestibule.ports import CallTrail, Permission
 from vestibule.protocol.messages import glance
-from vestibule.protocol.operation import read_operation
+from vestibule.protocol.operation import read_method, read_operation
 
 if TYPE_CHECKING:
     from vestibule.gateway.exchange import Exchange
 
 MAX_READ = 1024 * 1024  # bytes of a body that a decision hangs on
 CALLS = frozenset({"tools/call", "prompts/get", "resources/read"})  # what the trail tells of when it was allowed
+UNREAD = "unread"  # in place of the tool: a body of which nobody here can say that it is no call
 _TOLD_A_MINUTE = 60  # refusals of one caller; a trail must not be a way to fill the disk
 _MAX_CALLERS = 10_000
 
@@ -81,7 +83,7 @@ class Judge:
         operation = exchange.operation
         if exchange.route.reading is Reading.NOTHING:
             operation = _glanced(exchange)
-        if operation.method in CALLS:
+        if operation.method in CALLS or operation.method == UNREAD:
             self.trail.note(self._event(exchange, operation, "allowed"))
 
     def tell_refused(self, exchange: "Exchange", refusal: Refusal) -> None:
@@ -118,12 +120,14 @@ class Judge:
 
 
 def _glanced(exchange: "Exchange") -> Operation:
-    """What a body seems to ask for; of one that is passed on as it comes, what its head says."""
+    """What a body seems to ask for; of one that is passed on as it comes, what its head says, if that is a call."""
     request = exchange.request
     if request.is_whole:
-        return glance(request.text())
+        seen = glance(request.text())
+        return seen if seen.method in CALLS else Operation(read_method(request.text(), otherwise=UNREAD))
     said = {name: value.decode("latin-1") for name, value in request.headers if name in (b"mcp-method", b"mcp-name")}
-    return Operation(said.get(b"mcp-method", ""), said.get(b"mcp-name", ""))
+    method = said.get(b"mcp-method", "")
+    return Operation(method, said.get(b"mcp-name", "")) if method in CALLS else Operation(UNREAD)
 
 
 class _Counts:

@@ -62,6 +62,15 @@ def read_operation(method: bytes, headers: Iterable[tuple[bytes, bytes]], body: 
     return operation
 
 
+def read_method(body: bytes, *, otherwise: str) -> str:
+    """The method that everybody reads in a body; empty in a client's answer; `otherwise` where readers may differ."""
+    try:
+        method = _read_message(body).get("method", "")
+    except BadRequest:
+        return otherwise
+    return method if isinstance(method, str) else otherwise
+
+
 def decode_header(value: bytes) -> str | None:
     """The text that a mirrored header stands for; None when it stands for none.
 
