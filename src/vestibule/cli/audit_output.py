@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 EVENT_COLUMNS = ("at", "tenant", "actor", "client_id", "action", "tool", "outcome", "target", "reason", "request_id")
 _CSV_COLUMNS = (*EVENT_COLUMNS[:1], "sequence", *EVENT_COLUMNS[1:], "address", "facts", "hash")
+_FORMULA = re.compile(r"(^|; *)(?=[=+\-@|%\t\r\n＝＋－＠])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -91,8 +92,9 @@ def _csv_row(link: "AuditLink") -> list[str]:
 
 
 def harmless(text: str) -> str:
-    """A cell that a spreadsheet takes as text, not as a formula (CWE-1236): a quote before what could begin one."""
-    return f"'{text}" if text.startswith(tuple("=+-@|%\t\r\n＝＋－＠")) else text
+    """A cell that a spreadsheet takes as text, not as a formula (CWE-1236): a quote before what could begin one, also
+    behind a semicolon, at which a spreadsheet of another language begins the next cell."""
+    return _FORMULA.sub(r"\1'", text)
 
 
 def read_moment(text: str) -> datetime:
