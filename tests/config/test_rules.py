@@ -1,6 +1,7 @@
 """What is refused at start-up: each rule with what breaks it, and with what comes close and does not."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -375,3 +376,14 @@ def test_a_trail_may_be_told_elsewhere(read: Load) -> None:
     assert (audit.calls, audit.arguments, audit.file) == ("denied", {"delete_*": ("id",)}, "audit.jsonl")
     assert audit.otlp is not None
     assert OTHER not in repr(audit)
+
+
+@pytest.mark.parametrize(("mode", "is_refused"), [(0o600, False), (0o640, False), (0o644, True), (0o660, True)])
+def test_a_trail_that_others_read_or_write_is_refused(
+    read: Load, faults: Faults, tmp_path: Path, mode: int, is_refused: bool
+) -> None:
+    file = tmp_path / "audit.jsonl"
+    file.touch()
+    file.chmod(mode)
+    text = f"{UPSTREAM}audit: {{file: audit.jsonl}}\n"
+    assert f"{mode:04o}" in faults(text)["audit.file"].reason if is_refused else read(text)
