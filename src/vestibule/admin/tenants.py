@@ -85,14 +85,18 @@ class TenantAdmin:
         return row or _named(tenant)
 
     async def create(self, tenant: TenantId, acting: Acting, *, title: str = "") -> Tenant:
-        """With its own database. Raises `WrongTenantName`, `TenantNameTaken`: no name is given twice."""
+        """With its own database. Raises `WrongTenantName`, `TenantNameTaken`: no name is given twice.
+
+        One that only a file has ever named has no row; it is known by the keys and grants that it left.
+        """
         if not is_tenant_name(tenant) or tenant == "deny":
             raise WrongTenantName(
                 "This is no name for a tenant.", action="Use 1 to 63 of a-z, 0-9 and -, beginning and ending with none."
             )
         now = self._clock()
         made = Tenant(tenant, TenantState.ACTIVE, created_at=now, changed_at=now, title=title[:200])
-        if not await self._store.tenants.add(made):
+        left = await self._store.api_keys.list_of(tenant) or await self._store.grants.list_live(tenant=tenant, limit=1)
+        if left or not await self._store.tenants.add(made):
             raise TenantNameTaken(
                 f"There is, or was, a tenant {tenant}.", action="Choose another name: none is given twice."
             )
