@@ -387,3 +387,16 @@ def test_a_trail_that_others_read_or_write_is_refused(
     file.chmod(mode)
     text = f"{UPSTREAM}audit: {{file: audit.jsonl}}\n"
     assert f"{mode:04o}" in faults(text)["audit.file"].reason if is_refused else read(text)
+
+
+def test_providers_that_choose_each_others_tenants_are_told_of(read: Load) -> None:
+    two = (
+        "public_url: https://mcp.example.com\nidentity_providers:\n"
+        "  - {name: acme, kind: oidc, issuer: 'https://id.acme.example', client_id: x}\n"
+        "  - {name: globex, kind: oidc, issuer: 'https://id.globex.example', client_id: x}\n"
+    )
+    domains = "domains: {acme.example: acme, globex.example: globex}"
+    told = "whoever runs one of acme, globex can put people into every tenant"
+    assert any(told in note for note in notes_on(read(f"{two}{UPSTREAM}tenants: {{{domains}}}\n"), {}))
+    named = f"{two}{UPSTREAM}tenants: {{{domains}, providers: [acme]}}\n"
+    assert not any(told in note for note in notes_on(read(named), {}))
