@@ -400,3 +400,12 @@ def test_providers_that_choose_each_others_tenants_are_told_of(read: Load) -> No
     assert any(told in note for note in notes_on(read(f"{two}{UPSTREAM}tenants: {{{domains}}}\n"), {}))
     named = f"{two}{UPSTREAM}tenants: {{{domains}, providers: [acme]}}\n"
     assert not any(told in note for note in notes_on(read(named), {}))
+
+
+def test_providers_that_make_operators_of_all_tenants_are_told_of(read: Load) -> None:
+    provider = "{{name: {0}, kind: oidc, issuer: 'https://id.{0}.example', client_id: x, roles: {{from: [groups]}}}}"
+    two = f"identity_providers: [{provider.format('acme')}, {provider.format('globex')}]\n"
+    text = f"public_url: https://mcp.example.com\n{UPSTREAM}{two}admin: {{enabled: true, %s: [platform]}}\n"
+    told = "whoever runs one of acme, globex can make people operators of all tenants"
+    assert any(told in note for note in notes_on(read(text % "operators"), {}))
+    assert not any(told in note for note in notes_on(read(text % "roles"), {}))
