@@ -288,6 +288,11 @@ async def test_pages_of_other_origins_are_turned_away(door: Door, origin: str) -
     assert answer.status_code == 201
 
 
+async def test_a_page_is_not_let_in_by_a_second_origin(door: Door) -> None:
+    headers = [("Authorization", f"Bearer {mint(door)}"), ("Origin", door.url), ("Origin", "https://evil.example")]
+    assert (await door.http.get(f"{door.url}/admin/api/keys", headers=headers)).status_code == 403
+
+
 async def test_there_is_no_admin_api_unless_it_is_switched_on(tmp_path: Path, upstream: RecordingUpstream) -> None:
     folder = tmp_path / "off"
     folder.mkdir()

@@ -6,8 +6,9 @@ import pytest
 
 from tests.support.house import Door, open_door
 from tests.support.tenants import ADA, ENVIRON, TENANTS, come_in
+from vestibule.admin import Administrator, NewKey
 from vestibule.authorization_server.replies import Context
-from vestibule.errors import UnknownTenant, WrongTenantName, WrongTenantState
+from vestibule.errors import TenantNameTaken, UnknownTenant, WrongTenantName, WrongTenantState
 from vestibule.model import DEFAULT_TENANT, TenantState
 from vestibule.testing.recording_upstream import RecordingUpstream
 
@@ -78,3 +79,15 @@ async def test_who_is_moved_in_the_file_signs_in_anew(tmp_path: Path, upstream: 
         again = await come_in(door, ADA, dict(ada.flow.client))
         token = door.house.plane.server.tokens.read(again.access_token, door.clock().timestamp())
         assert token.tenant == "initech"
+
+
+async def test_a_name_that_only_a_file_has_known_is_not_given_again_either(
+    tmp_path: Path, upstream: RecordingUpstream
+) -> None:
+    """Who has it next would have the keys and grants of who had it first."""
+    acme = {"default": "deny", "domains": {"acme.example": "acme"}}
+    async with open_door(tmp_path, upstream.url, tenants=acme) as door:
+        await door.house.office.create(NewKey("ci", "acme"), Administrator("operator", None, "cli-1"))
+    async with open_door(tmp_path, upstream.url, tenants={"domains": {"globex.example": "globex"}}) as door:
+        with pytest.raises(TenantNameTaken):
+            await door.house.tenants.admin.create("acme", OPERATOR)

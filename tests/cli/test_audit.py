@@ -150,7 +150,13 @@ async def test_a_spreadsheet_runs_nothing_of_what_strangers_wrote(vector: str, d
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "＝1"])
 def test_no_cell_begins_a_formula(text: str) -> None:
     assert harmless(text) == f"'{text}"
-    assert harmless("plain") == "plain"
+    assert harmless("plain; -- 1; text=1") == "plain; '-- 1; text=1"
+
+
+@pytest.mark.parametrize("text", ["x;=1+1", "x; =1+1", "x;@SUM(A1)"])
+def test_nor_does_what_another_spreadsheet_takes_for_one(text: str) -> None:
+    """In German the cells of a CSV are told apart by semicolons, whatever the file says."""
+    assert re.search(r"; *[=@]", harmless(text)) is None
 
 
 async def test_an_export_of_some_time_is_a_part_of_the_chain(door: Door) -> None:

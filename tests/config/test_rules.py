@@ -1,6 +1,7 @@
 """What is refused at start-up: each rule with what breaks it, and with what comes close and does not."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -384,3 +385,36 @@ def test_a_wrong_key_and_a_needed_one_that_is_wrong_hide_no_other_fault(faults: 
     )
     keys = ["limits.per[0]", "limits.upstreams.nope", "limits.grants.x", "audit.otlp.endpoint", "admin"]
     assert sorted(found) == sorted(keys)
+
+
+@pytest.mark.parametrize(("mode", "is_refused"), [(0o600, False), (0o640, False), (0o644, True), (0o660, True)])
+def test_a_trail_that_others_read_or_write_is_refused(
+    read: Load, faults: Faults, tmp_path: Path, mode: int, is_refused: bool
+) -> None:
+    file = tmp_path / "audit.jsonl"
+    file.touch()
+    file.chmod(mode)
+    text = f"{UPSTREAM}audit: {{file: audit.jsonl}}\n"
+    assert f"{mode:04o}" in faults(text)["audit.file"].reason if is_refused else read(text)
+
+
+def test_providers_that_choose_each_others_tenants_are_told_of(read: Load) -> None:
+    two = (
+        "public_url: https://mcp.example.com\nidentity_providers:\n"
+        "  - {name: acme, kind: oidc, issuer: 'https://id.acme.example', client_id: x}\n"
+        "  - {name: globex, kind: oidc, issuer: 'https://id.globex.example', client_id: x}\n"
+    )
+    domains = "domains: {acme.example: acme, globex.example: globex}"
+    told = "whoever runs one of acme, globex can put people into every tenant"
+    assert any(told in note for note in notes_on(read(f"{two}{UPSTREAM}tenants: {{{domains}}}\n"), {}))
+    named = f"{two}{UPSTREAM}tenants: {{{domains}, providers: [acme]}}\n"
+    assert not any(told in note for note in notes_on(read(named), {}))
+
+
+def test_providers_that_make_operators_of_all_tenants_are_told_of(read: Load) -> None:
+    provider = "{{name: {0}, kind: oidc, issuer: 'https://id.{0}.example', client_id: x, roles: {{from: [groups]}}}}"
+    two = f"identity_providers: [{provider.format('acme')}, {provider.format('globex')}]\n"
+    text = f"public_url: https://mcp.example.com\n{UPSTREAM}{two}admin: {{enabled: true, %s: [platform]}}\n"
+    told = "whoever runs one of acme, globex can make people operators of all tenants"
+    assert any(told in note for note in notes_on(read(text % "operators"), {}))
+    assert not any(told in note for note in notes_on(read(text % "roles"), {}))

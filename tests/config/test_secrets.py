@@ -178,3 +178,17 @@ def test_load_looks_at_no_environment_but_the_one_it_is_given(monkeypatch: pytes
     with pytest.raises(ConfigurationError) as caught:
         load(file=None, environ={})
     assert [fault.key for fault in caught.value.faults] == ["secret_key"]
+
+
+@pytest.mark.parametrize(("secret", "reason"), [("changeme", "sample"), (STRONG, "the same secret as secret_key")])
+def test_what_an_issuer_is_asked_with_is_a_secret_like_the_others(faults: Faults, secret: str, reason: str) -> None:
+    issuer = "{issuer: 'https://id.example.com', kind: introspection, client_id: x, client_secret: env:S}"
+    text = f"{UPSTREAM}secret_key: env:K\nresource_server: {{issuers: [{issuer}]}}\n"
+    found = faults(text, {"S": secret, "K": STRONG})
+    assert reason in found["resource_server.issuers[0].client_secret"].reason
+
+
+def test_one_application_may_sign_people_in_and_ask_about_tokens(read: Load) -> None:
+    issuer = "{issuer: 'https://id.example.com', kind: introspection, client_id: x, client_secret: env:S}"
+    text = f"{UPSTREAM}{provider_with('env:S')}resource_server: {{issuers: [{issuer}]}}\n"
+    assert read(text, {"S": OTHER}).resource_server.issuers

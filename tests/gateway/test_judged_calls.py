@@ -340,6 +340,11 @@ HIDDEN_CALLS = {
         "(not seen)",
     ),
     "another case": (b'{"jsonrpc":"2.0","id":1,"Method":"tools/call","params":{"name":"delete_note"}}', "(not seen)"),
+    "a method in another case": (
+        b'{"jsonrpc":"2.0","id":1,"method":"ping","Method":"tools/call","params":{"name":"delete_note"}}',
+        "(not seen)",
+    ),
+    "a byte order mark": (b"\xef\xbb\xbf" + message(name="delete_note"), "(not seen)"),
     "a uri beside the name": (message(name="delete_note", uri=1), "delete_note"),
     "a name beside the uri": (message("resources/read", name="harmless", uri="notes://secret"), "notes://secret"),
 }
@@ -385,3 +390,14 @@ async def test_a_clients_answer_is_no_call(door: Door, upstream: RecordingUpstre
     await legacy_call(who, message("tools/list"))
     await legacy_call(who, message(name="last"))
     assert await told_tools(door) == ["last"]
+
+
+async def test_completions_of_a_prompt_need_what_the_prompt_needs(tmp_path: Path, upstream: RecordingUpstream) -> None:
+    scopes = {"default": ["notes"], "prompts": {"secret": ["notes.secret"]}}
+    upstreams = [{"name": "main", "url": upstream.url, "scopes": scopes}]
+    async with open_door(tmp_path, upstream.url, upstreams=upstreams) as door:
+        who = await door.sign_in(scope="notes")
+        for name, status in (("secret", 403), ("open", 200)):
+            argument = {"name": "customer", "value": "a"}
+            content = message("completion/complete", ref={"type": "ref/prompt", "name": name}, argument=argument)
+            assert (await legacy_call(who, content)).status_code == status

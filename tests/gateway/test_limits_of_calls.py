@@ -103,3 +103,15 @@ async def test_two_replicas_count_together(
         calls = [await door.call(None, headers=headers) for _ in range(20) for door in (one, two)]
     assert 18 <= [answer.status_code for answer in calls].count(200) <= 22
     assert {answer.status_code for answer in calls} == {200, 429}
+
+
+@pytest.mark.parametrize("before", [b"", b" \r\n", b"\xef\xbb\xbf"])
+async def test_many_calls_are_not_counted_as_one(tmp_path: Path, upstream: RecordingUpstream, before: bytes) -> None:
+    """A batch, which upstreams of 2025-03-26 take."""
+    async with open_door(tmp_path, upstream.url, limits={"mcp": "5/minute"}) as door:
+        token = (await door.sign_in()).access_token
+        call = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x"}}'
+        batch = before + b"[" + b",".join([call] * 50) + b"]"
+        answer = await door.call(token, content=batch, headers={"MCP-Protocol-Version": "2025-03-26"})
+        assert answer.status_code == 400
+        assert upstream.requests == []

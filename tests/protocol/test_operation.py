@@ -177,3 +177,11 @@ def test_a_version_in_the_body_that_the_header_does_not_have(header: bytes | Non
     headers = [(b"mcp-protocol-version", header)] if header is not None else []
     with pytest.raises(HeaderMismatch):
         read_operation(b"POST", headers, body)
+
+
+def test_a_body_of_countless_values_is_refused_before_it_is_read() -> None:
+    """One megabyte of brackets would take 300 to 650 ms of the only loop, for a caller who is allowed nothing."""
+    inside = b'{"a":[' + (b"[" * 55 + b"]" * 55 + b",") * 9000 + b"1]}"
+    body = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","arguments":' + inside + b"}}"
+    with pytest.raises(BadRequest, match="values"):
+        read_operation(b"POST", [], body)

@@ -241,7 +241,7 @@ async def test_a_github_token_of_any_application_if_the_operator_says_so(
 
 def asked_issuer(idp: ScriptedIdentityProvider, **more: Any) -> dict[str, Any]:
     endpoint = {"introspection_endpoint": f"{idp.issuer}/introspect"}
-    ours = {"client_id": "gateway", "client_secret": SECRET}
+    ours = {"client_id": "gateway", "client_secret": f"{SECRET}-of-{idp.issuer[-5:]}"}
     return {"issuer": idp.issuer, "kind": "introspection", "name": "asked", **ours, **endpoint, **more}
 
 

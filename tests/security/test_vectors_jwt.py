@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 
 from tests.security.vectors import vector
+from tests.support.api_keys import set_tenant
 from tests.support.foreign import API, Issuer, error_of, trusted
 from vestibule.authorization_server import endings
 from vestibule.authorization_server.replies import Context
+from vestibule.model import TenantState
 from vestibule.testing.recording_upstream import RecordingUpstream
 from vestibule.testing.signing_key import SigningKey, encode
 
@@ -354,3 +356,17 @@ async def test_many_with_the_same_new_token_verify_it_once(work: Issuer) -> None
     answers = await asyncio.gather(*(work.call(token) for _ in range(50)))
     assert {answer.status_code for answer in answers} == {200}
     assert work.keys_asked() == 1
+
+
+@pytest.mark.parametrize("how", ["blocked", "suspended"])
+async def test_an_issuer_whose_clock_is_ahead_keeps_nobody_in(work: Issuer, how: str) -> None:
+    """What its tokens say of when they were made is later than the end of whoever has them."""
+    token = work.token(iat=int(work.door.clock().timestamp()) + 20)
+    assert (await work.call(token)).status_code == 200
+    if how == "blocked":
+        context = Context("cli-1", address="", actor="operator")
+        await endings.block_user("default", "work:alice", work.door.house.plane.server, context, reason="left")
+    else:
+        await set_tenant(work.door, "default", TenantState.SUSPENDED)
+    work.door.clock.advance(5)
+    assert (await work.call(token)).status_code in (401, 403)

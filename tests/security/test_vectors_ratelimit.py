@@ -284,3 +284,21 @@ async def test_many_client_ids_do_not_reset_anybodys_count(limited: Door) -> Non
     for number in range(60_000):
         await throttle.allows("guesses", f"throw-away-{number}", rate)
     assert not await throttle.allows("guesses", "victim", rate)
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+async def test_whoever_guesses_tokens_is_slowed_down_with_one_replica_and_with_several(
+    is_shared: bool, tmp_path: Path, upstream: RecordingUpstream, redis: RedisServer
+) -> None:
+    keys: dict[str, Any] = {"shared": redis.address} if is_shared else {}
+    async with open_door(tmp_path, upstream.url, limits={"mcp": f"{LIMIT}/minute"}, **keys) as door:
+        statuses = [(await door.call(f"vat_{'A' * 60}{number}")).status_code for number in range(ROUNDS)]
+        assert statuses == [401] * LIMIT + [429] * LIMIT
+        assert (await door.call((await door.sign_in()).access_token)).status_code == 200
+
+
+async def test_a_spent_token_is_not_a_way_past_the_limit(limited: Door) -> None:
+    person = await limited.sign_in()
+    statuses = [(await refresh(limited, person, person.refresh_token)).status_code for _ in range(110)]
+    assert statuses.count(200) <= 102
+    assert statuses[-1] == 429

@@ -15,6 +15,7 @@ from sqlalchemy import text
 
 from tests.security.test_vectors_sse import Stream, open_stream
 from tests.security.vectors import vector
+from tests.support.api_keys import make_key
 from tests.support.house import Door, Flow, open_door, response_parameters
 from tests.support.proofs import ACCESS_TOKEN, JWT_BEARER, TOKEN_EXCHANGE
 from tests.support.tenants import ACME_SECRET, ADA, ADELE, BOB, ENVIRON, GLOBEX_SECRET, NOBODY, TENANTS, ask_in, come_in
@@ -566,3 +567,16 @@ async def test_a_client_of_a_suspended_tenant_gets_nothing_in_its_own_name(vecto
     await door.house.tenants.admin.suspend("acme", OPERATOR, reason="")
     assert (await door.post("/token", form, auth=robot)).json()["error"] == "access_denied"
     assert (await door.call(before)).status_code == 401
+
+
+async def test_a_tenant_that_the_file_names_no_more_is_closed(tmp_path: Path, upstream: RecordingUpstream) -> None:
+    """Also where a row tells of it, because somebody once suspended and resumed it."""
+    operator = Context("cli-1", address="", actor="operator")
+    both = {"domains": {"acme.example": "acme", "globex.example": "globex"}}
+    async with open_door(tmp_path, upstream.url, tenants=both) as door:
+        _, key = await make_key(door, name="ci", tenant="acme")
+        await door.house.tenants.admin.suspend("acme", operator, reason="unpaid")
+        await door.house.tenants.admin.resume("acme", operator)
+    async with open_door(tmp_path, upstream.url, tenants={"domains": {"globex.example": "globex"}}) as door:
+        door.clock.advance(7200)
+        assert (await door.call(None, headers={"X-API-Key": key})).status_code == 401

@@ -157,3 +157,18 @@ async def test_few_files_are_open_however_many_tenants_there_are(tmp_path: Path)
     assert [await notes(rooms, f"tenant-{number}") for number in range(8)] == [[str(number)] for number in range(8)]
     await rooms.close()
     await store.close()
+
+
+async def test_a_temporary_table_goes_with_the_tenant_who_made_it(postgres: str) -> None:
+    """It is of the connection, and whatever the search path says, it is found first."""
+    await (await open_store(postgres)).close()
+    rooms = open_tenant_databases(postgres, pool_size=1)
+    for tenant in ("acme", "globex"):
+        await rooms.make(tenant, with_notes)
+    async with rooms.use("acme") as connection:
+        await connection.execute(text("CREATE TEMPORARY TABLE notes AS SELECT 'of acme' AS body"))
+    found = await notes(rooms, "globex")
+    for tenant in ("acme", "globex"):
+        await rooms.drop(tenant)
+    await rooms.close()
+    assert found == []

@@ -24,8 +24,9 @@ async def revoke_key(door: Door, key: ApiKey) -> None:
 
 
 async def make_tenant(door: Door, tenant: str) -> None:
-    now = door.clock()
-    await door.house.store.tenants.add(Tenant(tenant, TenantState.ACTIVE, now, now))
+    if tenant not in door.house.configuration.named_tenants:
+        now = door.clock()
+        await door.house.store.tenants.add(Tenant(tenant, TenantState.ACTIVE, now, now))
 
 
 async def set_tenant(door: Door, tenant: str, state: TenantState) -> None:

@@ -12,7 +12,7 @@ finished by deleting again.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Protocol
 
 from vestibule.errors import TenantNameTaken, UnknownTenant, WrongTenantName, WrongTenantState
@@ -26,15 +26,13 @@ from vestibule.model import (
     TenantId,
     TenantState,
 )
-from vestibule.model.tenant import is_tenant_name
+from vestibule.model.tenant import OF_FILE, is_tenant_name
 from vestibule.ports import AuditLog, Clock, ProviderTokenKeeper, Store, TenantDatabases
 
 _MARGIN = timedelta(seconds=60)
 _UNDER_WAY = timedelta(seconds=10)
 """A request that saw the tenant open a moment before, or on a replica whose clock is ahead, may still give a token:
 what is issued so shortly after a suspension or deletion is dead as well."""
-
-_NEVER = datetime.fromtimestamp(0, UTC)  # when those began that only the file names
 
 
 class Acting(Protocol):
@@ -85,7 +83,10 @@ class TenantAdmin:
         return row or _named(tenant)
 
     async def create(self, tenant: TenantId, acting: Acting, *, title: str = "") -> Tenant:
-        """With its own database. Raises `WrongTenantName`, `TenantNameTaken`: no name is given twice."""
+        """With its own database. Raises `WrongTenantName`, `TenantNameTaken`: no name is given twice.
+
+        One that only a file has ever named has no row; it is known by the keys and grants that it left.
+        """
         if not is_tenant_name(tenant) or tenant == "deny":
             raise WrongTenantName(
                 "This is no name for a tenant.",
@@ -93,7 +94,8 @@ class TenantAdmin:
             )
         now = self._clock()
         made = Tenant(tenant, TenantState.ACTIVE, created_at=now, changed_at=now, title=title[:200])
-        if not await self._store.tenants.add(made):
+        left = await self._store.api_keys.list_of(tenant) or await self._store.grants.list_live(tenant=tenant, limit=1)
+        if left or not await self._store.tenants.add(made):
             raise TenantNameTaken(
                 f"There is, or was, a tenant {tenant}.", action="Choose another name: none is given twice."
             )
@@ -139,9 +141,8 @@ class TenantAdmin:
     async def _have_row(self, tenant: TenantId) -> None:
         """One that only the configuration names gets a row, which can then be changed. Raises `UnknownTenant`."""
         known = await self.get(tenant)
-        if known.created_at == _NEVER:
-            now = self._clock()
-            await self._store.tenants.add(replace(known, created_at=now, changed_at=now))
+        if known.is_of_file:
+            await self._store.tenants.add(replace(known, changed_at=self._clock()))
 
     async def _wrong_state(self, tenant: TenantId, wanted: str) -> WrongTenantState:
         state = (await self.get(tenant)).state
@@ -172,4 +173,4 @@ class TenantAdmin:
 
 
 def _named(tenant: TenantId) -> Tenant:
-    return Tenant(tenant, TenantState.ACTIVE, created_at=_NEVER, changed_at=_NEVER)
+    return Tenant(tenant, TenantState.ACTIVE, created_at=OF_FILE, changed_at=OF_FILE)

@@ -1,6 +1,7 @@
 """How events and verdicts about the trail are written: lines, tables, CSV that a spreadsheet does not run."""
 
 import csv
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 EVENT_COLUMNS = ("at", "tenant", "actor", "client_id", "action", "tool", "outcome", "target", "reason", "request_id")
 _CSV_COLUMNS = (*EVENT_COLUMNS[:1], "sequence", *EVENT_COLUMNS[1:], "address", "facts", "hash")
+_FORMULA = re.compile(r"(^|; *)(?=[=+\-@|%\t\r\n＝＋－＠])")
 
 
 def event_row(link: "AuditLink", *, whole: bool = False) -> dict[str, Any]:
@@ -82,5 +84,6 @@ def _csv_row(link: "AuditLink") -> list[str]:
 
 
 def harmless(text: str) -> str:
-    """A cell that a spreadsheet takes as text, not as a formula (CWE-1236): a quote before what could begin one."""
-    return f"'{text}" if text.startswith(tuple("=+-@|%\t\r\n＝＋－＠")) else text
+    """A cell that a spreadsheet takes as text, not as a formula (CWE-1236): a quote before what could begin one, also
+    behind a semicolon, at which a spreadsheet of another language begins the next cell."""
+    return _FORMULA.sub(r"\1'", text)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from vestibule.config.models import Configuration
+from vestibule.config.provider_rules import services
 from vestibule.errors import Fault
 from vestibule.protocol.scope import ADMIN
 
@@ -29,3 +30,14 @@ def the_scope_of_administration_is_ours(configuration: Configuration) -> Iterato
             if ADMIN in scopes:
                 where = f"upstreams[{index}].scopes.{kind}[{scopes.index(ADMIN)}]"
                 yield Fault(where, "it is the scope of this server's own administration", "choose another")
+
+
+def notes_on_administration(configuration: Configuration) -> Iterator[str]:
+    """A role is a word in somebody's claims: whoever writes them gives it."""
+    admin = configuration.admin
+    sources = [one.name for _, one in services(configuration) if one.roles.from_]
+    if admin.enabled and admin.operators and len(sources) > 1:
+        yield (
+            f"whoever runs one of {', '.join(sources)} can make people operators of all tenants (admin.operators); "
+            "leave roles.from out where claims are not yours"
+        )

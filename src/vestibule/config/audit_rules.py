@@ -1,5 +1,7 @@
 """Rules about the audit trail: its file can be made, and a collector is not waited for all day."""
 
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,8 @@ def audit_file_can_be_made(configuration: Configuration) -> Iterator[Fault]:
     path = Path(configuration.audit.file)
     if path.is_symlink() or (path.exists() and not path.is_file()):
         yield Fault("audit.file", "it is a symbolic link, a folder or a device", "name a file")
+    elif path.exists() and os.name == "posix" and (mode := stat.S_IMODE(path.stat().st_mode)) & 0o027:
+        yield Fault("audit.file", f"other users may read or change it (mode {mode:04o})", f"run: chmod 600 {path}")
     elif not path.parent.is_dir():
         yield Fault("audit.file", f"there is no folder {path.parent}", "make it, for the user of this program alone")
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from vestibule.config.admin_rules import notes_on_administration
 from vestibule.config.foreign import FOREIGN_NAMES
 from vestibule.config.models import Configuration
 from vestibule.config.provider_rules import lets_everybody_in, services
@@ -25,6 +26,7 @@ def notes_on(configuration: Configuration, environ: Mapping[str, str]) -> Sequen
         if one.any_app
     ]
     notes += notes_on_tenants(configuration)
+    notes += notes_on_administration(configuration)
     if not configuration.is_loopback and not configuration.trusted_proxies:
         notes.append(
             "no proxy is named in trusted_proxies: behind one, everybody is one caller to the limits on "

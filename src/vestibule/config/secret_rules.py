@@ -23,6 +23,8 @@ _SAMPLE_WHOLE = re.compile(
     re.IGNORECASE,
 )
 
+_MAY_BE_THE_SAME = frozenset({("upstreams", "upstreams"), ("identity_providers", "resource_server.issuers")})
+
 
 def there_is_one_root_secret(configuration: Configuration) -> Iterator[Fault]:
     given = configuration.model_fields_set
@@ -62,11 +64,12 @@ def secrets_are_not_samples(configuration: Configuration) -> Iterator[Fault]:
 
 
 def secrets_differ(configuration: Configuration) -> Iterator[Fault]:
-    """Each secret has one use. Only several upstreams may know us by the same one."""
+    """Each secret has one use. Only several upstreams may know us by the same one, and one application of ours at a
+    service may sign people in and ask about tokens."""
     seen: dict[Secret, str] = {}
     for key, secret in _secrets(configuration):
         first = seen.setdefault(secret, key)
-        if first != key and not (first.startswith("upstreams[") and key.startswith("upstreams[")):
+        if first != key and (first.partition("[")[0], key.partition("[")[0]) not in _MAY_BE_THE_SAME:
             yield Fault(key, f"it is the same secret as {first}", "give each its own")
 
 
@@ -86,6 +89,9 @@ def _secrets(configuration: Configuration) -> Iterator[tuple[str, Secret]]:
     for index, upstream in enumerate(configuration.upstreams):
         if isinstance(upstream.credential, StaticCredentialConfig):
             yield f"upstreams[{index}].credential.value", upstream.credential.value
+    for index, issuer in enumerate(configuration.resource_server.issuers):
+        if issuer.client_secret is not None:
+            yield f"resource_server.issuers[{index}].client_secret", issuer.client_secret
     if configuration.audit.otlp is not None:
         for name, value in configuration.audit.otlp.headers.items():
             yield f"audit.otlp.headers.{name}", value

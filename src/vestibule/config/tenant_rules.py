@@ -103,6 +103,15 @@ def notes_on_tenants(configuration: Configuration) -> Iterator[str]:
             f"addresses from {', '.join(entra)} choose a tenant only with the optional claim xms_edov; "
             "tenants.entra goes by the directory"
         )
+    said = [name for name in tenants.order if name in ("claim", "email-domain")]
+    sources = [one.name for one in configuration.identity_providers]
+    sources += [one.issuer for one in configuration.assertion_issuers if not one.tenant]
+    sources += [one.issuer for one in configuration.resource_server.issuers]
+    if said and len(sources) > 1 and not tenants.providers:
+        yield (
+            f"whoever runs one of {', '.join(sources)} can put people into every tenant (by {', '.join(said)}); "
+            "tenants.providers names those whose word counts"
+        )
     public = [domain for domain in tenants.domains if plain_domain(domain) in PUBLIC_MAIL]
     if public:
         yield f"everybody with an address at {', '.join(public)} is one of a tenant (tenants.public_domains)"

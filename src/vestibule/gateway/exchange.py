@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from vestibule.errors import (
     Allowance,
+    BadRequest,
     BodyTooLarge,
     Refusal,
     StoreUnavailable,
@@ -131,6 +132,8 @@ class Exchange:
         now = request.add(data)
         if request.size > self.route.limits.max_body:
             self.fail(BodyTooLarge(f"The body is longer than {self.route.limits.max_body} bytes."))
+        elif request.is_batch and self.route.call_limits is not None:
+            self.fail(BadRequest("A batch is many calls, and is counted as one.", action="Send one message at a time."))
         elif request.has_left:
             self._pass_on(now)
         elif self.state is State.COLLECTING:

@@ -1,7 +1,8 @@
 """What a request asks for, whether it may, and who hears of it: read once, decided once, told once.
 
 Where a decision hangs on the tool, the body decides, and headers that say otherwise end the request. Where none does,
-the body is only glanced at, to tell the trail which tool it was; nothing is refused for how it is written.
+the body is only glanced at, to tell the trail which tool it was; nothing is refused for how it is written. What cannot
+be seen to be no call is told as `unread`: how a body is written must not keep a call out of the trail.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +14,7 @@ from vestibule.errors import BodyTooLarge, MissingAuthorization, Refusal
 from vestibule.model import DEFAULT_TENANT, AuditEvent, Operation, Outcome, Reading, Resource
 from vestibule.ports import CallTrail, Permission
 from vestibule.protocol.messages import glance
-from vestibule.protocol.operation import read_operation
+from vestibule.protocol.operation import read_method, read_operation
 
 if TYPE_CHECKING:
     from vestibule.gateway.exchange import Exchange
@@ -125,7 +126,11 @@ def _glanced(exchange: "Exchange") -> Operation | None:
     """
     request = exchange.request
     if request.is_whole:
-        return glance(request.text())
+        seen = glance(request.text())
+        if seen is None or seen.method in CALLS:
+            return seen
+        method = read_method(request.text())  # a second look: what seems to be no call may be one to another reader
+        return None if method is None else Operation(method)
     said = {name: value.decode("latin-1") for name, value in request.headers if name in (b"mcp-method", b"mcp-name")}
     method = said.get(b"mcp-method", "")
     return Operation(method, said.get(b"mcp-name", "")) if method in CALLS else None

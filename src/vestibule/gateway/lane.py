@@ -317,19 +317,21 @@ class Lane(HttpToolsProtocol):
             presented = presented._replace(network=self.network())
             principal = await self.gateway.doorkeeper.admit(presented, exchange.route.resource, self.gateway.clock())
         except Refusal as refusal:
-            raise self._of_stranger(exchange, refusal) from refusal
+            raise await self._of_stranger(exchange, refusal) from refusal
         if self._exchange is exchange:
             self._admitted(exchange, principal, session)
 
-    def _of_stranger(self, exchange: Exchange, refusal: Refusal) -> Refusal:
+    async def _of_stranger(self, exchange: Exchange, refusal: Refusal) -> Refusal:
         """Whoever guesses tokens is slowed down by their address; whose token has ended must learn just that."""
         limits = exchange.route.call_limits
         if limits is None or refusal.status != 401 or isinstance(refusal, MissingAuthorization | TokenExpired):
             return refusal
-        exchange.allowance = limits.take(None, self.address(), exchange.route.name)
-        if exchange.allowance is None or not exchange.allowance.retry_after:
+        address, upstream = self.address(), exchange.route.name
+        allowance = limits.take(None, address, upstream) or await limits.fetch(None, address, upstream)
+        exchange.allowance = allowance
+        if not allowance.retry_after:
             return refusal
-        return RateLimited(exchange.allowance, detail=f"limit {exchange.allowance.policy!r} of an address")
+        return RateLimited(allowance, detail=f"limit {allowance.policy!r} of an address")
 
     def _later(self, exchange: Exchange, work: Coroutine[Any, Any, None]) -> None:
         """Something about this request has to be waited for; the client is read again when that is over."""

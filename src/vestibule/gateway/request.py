@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from vestibule.gateway.gateway import Route
 
 SMALL_BODY = 64 * 1024
+_BEFORE_JSON = b" \t\r\n\0\xef\xbb\xbf\xfe\xff"  # blanks, and marks of byte orders that some parsers pass over
 
 
 class ProxiedRequest:
@@ -26,6 +27,7 @@ class ProxiedRequest:
         "_received",
         "has_left",
         "headers",
+        "is_batch",
         "is_whole",
         "method",
         "session",
@@ -37,6 +39,7 @@ class ProxiedRequest:
         self.session: bytes | None = None  # what the upstream knows the client's session as
         self.is_whole = received.length is None and not received.chunked
         self.has_left = False
+        self.is_batch: bool | None = None  # None: nothing has come that would tell
         self.size = 0
         self._query = query
         self.headers = headers
@@ -52,6 +55,8 @@ class ProxiedRequest:
     def add(self, data: bytes) -> bytes:
         """What of it is to be written to the upstream now: nothing, as long as the head is still here."""
         self.size += len(data)
+        if self.is_batch is None and (begun := data.lstrip(_BEFORE_JSON)):
+            self.is_batch = begun.startswith(b"[")
         if self.has_left:
             return b"".join(self._framing.wrap(data))
         self._pieces.append(data)

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from vestibule.model.identity import TenantId
@@ -21,6 +21,10 @@ class TenantState(StrEnum):
     DELETED = "deleted"  # nothing is kept but the name, and when: what was given under it stays dead
 
 
+OF_FILE = datetime.fromtimestamp(0, UTC)
+"""When those began that only the configuration names."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tenant:
     tenant: TenantId
@@ -28,3 +32,8 @@ class Tenant:
     created_at: datetime  # UTC
     changed_at: datetime  # UTC; of the state
     title: str = ""
+
+    @property
+    def is_of_file(self) -> bool:
+        """Whether nobody ever made it but the configuration; it is there as long as it is named."""
+        return self.created_at == OF_FILE

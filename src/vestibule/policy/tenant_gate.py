@@ -37,4 +37,6 @@ class TenantGate:
 
     async def _is_open(self, tenant: TenantId) -> bool:
         row = await self._store.get(tenant)
-        return tenant in self._named if row is None else row.state is TenantState.ACTIVE
+        if row is None or row.is_of_file:  # such a row only says what became of it
+            return tenant in self._named and (row is None or row.state is TenantState.ACTIVE)
+        return row.state is TenantState.ACTIVE

@@ -64,6 +64,15 @@ def read_operation(method: bytes, headers: Iterable[tuple[bytes, bytes]], body: 
     return operation
 
 
+def read_method(body: bytes) -> str | None:
+    """The method that everybody reads in a body; empty in a client's answer; None where readers may differ."""
+    try:
+        method = _read_message(body).get("method", "")
+    except BadRequest:
+        return None
+    return method if isinstance(method, str) else None
+
+
 def decode_header(value: bytes) -> str | None:
     """The text that a mirrored header stands for; None when it stands for none.
 

@@ -157,7 +157,7 @@ class ResourceServer:
 
     def _decisive(self, presented: Presented) -> Presented:
         """Without what changes nothing: a hint that means nobody, a header that is no key of ours."""
-        authorization, api_key, provider = presented
+        authorization, api_key, provider, _ = presented
         if provider is not None and not (self._foreign is not None and self._foreign.is_hint(_text(provider))):
             provider = None
         return Presented(authorization, api_key if self._has_key(presented) else None, provider)

@@ -69,7 +69,8 @@ class ForeignTokens:
             raise InvalidToken(f"The access token is longer than {MAX_TOKEN} characters.", action="Get another one.")
         if looks_signed(token):
             reader = self._reader_of(token)
-            return self._admit(reader, await reader.verify(token, self._audiences(reader, resource), now), resource)
+            found = await reader.verify(token, self._audiences(reader, resource), now)
+            return self._admit(reader, found, resource, now)
         return await self._ask(token, resource, now, hint)
 
     def check_issuer(self, issuer: str) -> None:
@@ -95,7 +96,7 @@ class ForeignTokens:
             except Refusal as error:
                 refusal = error if refusal is None or isinstance(error, Unavailable) else refusal
             else:
-                return self._admit(reader, found, resource)
+                return self._admit(reader, found, resource, now)
         raise refusal or InvalidToken(
             "This is not an access token of anybody whom this server knows.", action="Sign in again."
         )
@@ -109,7 +110,7 @@ class ForeignTokens:
     def _audiences(self, reader: _Reader, resource: Resource) -> frozenset[str]:
         return frozenset(reader.trusted.audiences or (*self._identifiers, resource.identifier, *resource.aliases))
 
-    def _admit(self, reader: _Reader, found: Found, resource: Resource) -> Principal:
+    def _admit(self, reader: _Reader, found: Found, resource: Resource, now: float) -> Principal:
         token, identity = found.token, found.identity
         tenant = DEFAULT_TENANT if self._tenants is None else self._tenants.tenant_of(identity)
         if tenant is None:
@@ -128,7 +129,8 @@ class ForeignTokens:
             grant_id="",
             token_id=f"{reader.trusted.name}:{token.token_id}" if token.token_id else "",
             expires_at=datetime.fromtimestamp(token.expires_at, UTC),
-            issued_at=token.issued_at,
+            # An issuer whose clock is ahead does not put its tokens behind a revocation that comes now.
+            issued_at=min(token.issued_at, int(now)),
             key_thumbprint=token.key_thumbprint,
             roles=token.roles,
             shown="foreign-token",

@@ -2,8 +2,9 @@
 
 One transaction is one tenant's: its first statement sets the search path, for this transaction only (`SET LOCAL`), to
 the tenant's schema and nothing else. What ends the transaction ends the path with it, also behind PgBouncer, so the
-next caller of the connection finds nobody's tables before its own. Whoever is cancelled in the middle leaves a
-connection whose state nobody vouches for: it is closed, not given back.
+next caller of the connection finds nobody's tables before its own; temporary ones, which every path finds, go before it
+is let in. Whoever is cancelled in the middle leaves a connection whose state nobody vouches for: it is closed, not
+given back.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -22,6 +23,7 @@ from vestibule.stores.tenants import hold_alone, keep_open
 Migration: TypeAlias = Callable[[AsyncConnection], Awaitable[None]]
 
 _ENTER = text("SELECT set_config('search_path', quote_ident(nspname), true) FROM pg_namespace WHERE nspname = :name")
+_NO_TEMPORARY_TABLES = text("DISCARD TEMP")  # they live as long as the connection
 _HOME = text("SELECT coalesce(current_schema(), '')")
 
 
@@ -58,6 +60,7 @@ class TenantSchemas:
             try:
                 if (await connection.execute(_ENTER, {"name": name})).scalar() is None:
                     raise NoTenantDatabase("This organisation has no data here.", detail=f"{tenant}: no schema {name}")
+                await connection.execute(_NO_TEMPORARY_TABLES)
                 yield connection
             except Exception:
                 raise  # rolled back, and the search path with it

@@ -68,8 +68,8 @@ class AdminEndpoints:
         return answer
 
     def _check_origin(self, request: Request) -> None:
-        ours = urlsplit(self._base)
-        if request.headers.get("origin", f"{ours.scheme}://{ours.netloc}") != f"{ours.scheme}://{ours.netloc}":
+        base = urlsplit(self._base)
+        if any(origin != f"{base.scheme}://{base.netloc}" for origin in request.headers.getlist("origin")):
             raise OriginDenied("Pages of other origins do not administer this server.")
 
     def _knock(self, request: Request) -> Knock:

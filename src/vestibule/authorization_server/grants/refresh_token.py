@@ -4,6 +4,7 @@
 identity provider is not asked: its tokens may end long before ours, and then the person is asked when they are needed.
 """
 
+from datetime import timedelta
 from typing import NoReturn
 
 from vestibule.authorization_server.endings import revoke_grant
@@ -13,13 +14,17 @@ from vestibule.authorization_server.issue import new_link, token_reply
 from vestibule.authorization_server.replies import JsonReply
 from vestibule.authorization_server.server import REFRESH_PREFIX, AuthorizationServer
 from vestibule.errors import InvalidDpopProof, InvalidGrant, InvalidTarget
-from vestibule.model import Grant, RefreshToken, digest
+from vestibule.model import Grant, Rate, RefreshToken, digest
 from vestibule.protocol.refresh import Replay, judge_replay
 from vestibule.protocol.resource import is_same_resource
 from vestibule.protocol.scope import narrowed, permitted, read_scope
 from vestibule.protocol.token_request import require
 
 SUCCESSOR_PURPOSE = "refresh-successor"
+
+# Of one spent token: each costs a row of the trail and gives an access token. Fifty processes that share a token store
+# and all want the successor get it.
+ANSWERS = Rate(100, timedelta(minutes=1))
 
 _SIGN_IN = "Start again at /authorize."
 
@@ -86,6 +91,7 @@ async def _answer_again(token: RefreshToken, call: TokenCall, server: Authorizat
     if verdict is Replay.SAME_SUCCESSOR and spent.sealed_successor is not None:
         opened = server.sealer.open(SUCCESSOR_PURPOSE, spent.sealed_successor, spent.digest)
         if opened is not None:
+            await server.throttle.take("answers to a spent refresh token", token.digest.hex(), ANSWERS)
             return opened.decode()
     return await _end_family(spent, call, server)
 
