@@ -37,6 +37,7 @@ _NAMED = {**MIRRORED, "resources/subscribe": "uri", "resources/unsubscribe": "ur
 
 _MESSAGE_KEYS = ("jsonrpc", "id", "method", "params", "result", "error")
 _PARAMS_KEYS = ("name", "uri", "taskId", "arguments", "ref", "_meta")
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _BASE64, _END = "=?base64?", "?="
 _JSON = re.compile(rb'application/json(?: *; *charset="?utf-8"?)? *;?')
 
@@ -120,8 +121,12 @@ def _mirrored_headers(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, byt
     return found
 
 
+def _values(body: bytes) -> int:
+    return body.count(b",") + body.count(b"[") + body.count(b"{")
+
+
 def _read_message(body: bytes) -> Mapping[str, Any]:
-    if body.count(b",") + body.count(b"[") + body.count(b"{") > MAX_VALUES:
+    if _values(body) > MAX_VALUES and _values(_STRING.sub(b"", body)) > MAX_VALUES:
         raise BadRequest(
             f"The message has more than {MAX_VALUES} values.", action="Send less at once: it has to be read here."
         )
@@ -153,7 +158,7 @@ def _operation(message: Mapping[str, Any]) -> Operation:
     # A method of another era may come without: then no server knows what it is about, and says so itself.
     if not isinstance(name, str) or (method in MIRRORED and not name):
         raise BadRequest(f"{method} does not say what it is about.", action=f"Send params.{key}.")
-    if key == "uri" and not has_one_spelling(name):
+    if key == "uri" and name and not has_one_spelling(name):
         raise BadRequest(
             "The URI of the resource has more than one spelling.",
             action="Send it in normal form (RFC 3986 §6.2.2): no dot segments, no upper case in the scheme, ASCII.",
