@@ -144,3 +144,21 @@ async def test_a_block_counts_at_once_when_it_is_told_of_and_else_in_seconds() -
     blocks.blocks.clear()
     time[0] = 7.0
     await people.check(principal(1))
+
+
+async def test_one_stranger_does_not_make_the_others_wait() -> None:
+    """Ten networks together may use up what there is; one of them has a tenth of it, and of the places to wait."""
+    brake = Brake(per_second=100, burst=100)
+    for _ in range(10):
+        brake.charge("203.0.113.9")
+    for network in ("198.51.100.1", ""):
+        async with asyncio.timeout(0.05):
+            await brake.wait(network)
+    waiting = [asyncio.create_task(brake.wait("203.0.113.9")) for _ in range(60)]
+    await asyncio.sleep(0)
+    assert sum(task.done() and isinstance(task.exception(), Unavailable) for task in waiting) == 10
+    async with asyncio.timeout(0.05):
+        await brake.wait("198.51.100.1")
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)

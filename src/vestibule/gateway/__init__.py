@@ -1,10 +1,11 @@
 """The data plane: MCP requests from clients to upstreams, byte for byte, at the level of the HTTP connection.
 
 `lane` is the server's connection class: it sees a request's route when its head is complete, and hands everything that
-is not MCP to the ASGI application. `exchange` is one proxied request and its answer; `request` and `answer` are what is
-kept of each, and `framing` how a body ends. `upstream` keeps the connections to the other side. `headers` says what
-passes, `weight` how much, and `patience` how long we wait for it. `gateway` holds them together and watches the clock
-for all of them.
+is not MCP to the ASGI application. `admission` is a request on its way in; `exchange` is one proxied request and its
+answer; `request` and `answer` are what is kept of each, and `framing` how a body ends. `upstream` keeps the connections
+to the other side. `headers` says what passes, `weight` how much, and `patience` how long we wait for it. `judge`
+decides, where a decision hangs on what is asked for, and tells the trail; `listing` leaves out what a caller may not
+call. `gateway` holds them together and watches the clock for all of them.
 """
 
 from vestibule.gateway.gateway import Gateway, GatewayLimits

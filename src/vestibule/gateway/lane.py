@@ -16,14 +16,10 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from vestibule.errors import (
-    Allowance,
     BadRequest,
-    MissingAuthorization,
-    RateLimited,
     Refusal,
-    TokenExpired,
-    Unavailable,
 )
+from vestibule.gateway.admission import Admission
 from vestibule.gateway.checks import (
     ALLOW,
     check_framing,
@@ -41,14 +37,12 @@ from vestibule.gateway.headers import Header
 from vestibule.gateway.patience import Patience, Turn
 from vestibule.gateway.request import ProxiedRequest
 from vestibule.gateway.weight import MAX_URL, Weight
-from vestibule.model import Era, Presented, Principal
-from vestibule.ports import CallLimits
+from vestibule.model import Era, Presented
 from vestibule.protocol.caller import network_of
 
 if TYPE_CHECKING:
     from vestibule.gateway.gateway import Gateway, Route
 
-_NOTHING = Presented()
 LINGER = 1.0  # seconds to let a client read an answer that came before it had finished speaking
 
 
@@ -300,97 +294,20 @@ class Lane(HttpToolsProtocol):
             presented = Presented(
                 single.get(b"authorization"), single.get(b"x-api-key"), single.get(b"x-token-provider")
             )
-            session = single.get(b"mcp-session-id")
-            if route.resource.upstream.access == "anonymous" and presented == _NOTHING:
-                self._admitted(exchange, None, session)
-                return
-            principal = gateway.doorkeeper.recognize(presented, route.resource, gateway.clock())
-            if principal is None:
-                self._later(exchange, self._admit(exchange, presented, session))
-            else:
-                self._admitted(exchange, principal, session)
+            Admission(self, exchange, single.get(b"mcp-session-id")).begin(presented)
         except Refusal as refusal:
             exchange.fail(refusal)
 
-    async def _admit(self, exchange: Exchange, presented: Presented, session: bytes | None) -> None:
-        try:
-            presented = presented._replace(network=self.network())
-            principal = await self.gateway.doorkeeper.admit(presented, exchange.route.resource, self.gateway.clock())
-        except Refusal as refusal:
-            raise await self._of_stranger(exchange, refusal) from refusal
-        if self._exchange is exchange:
-            self._admitted(exchange, principal, session)
+    # --- what an exchange asks of its connection --------------------------------------------------------------------
 
-    async def _of_stranger(self, exchange: Exchange, refusal: Refusal) -> Refusal:
-        """Whoever guesses tokens is slowed down by their address; whose token has ended must learn just that."""
-        limits = exchange.route.call_limits
-        if limits is None or refusal.status != 401 or isinstance(refusal, MissingAuthorization | TokenExpired):
-            return refusal
-        address, upstream = self.address(), exchange.route.name
-        allowance = limits.take(None, address, upstream) or await limits.fetch(None, address, upstream)
-        exchange.allowance = allowance
-        if not allowance.retry_after:
-            return refusal
-        return RateLimited(allowance, detail=f"limit {allowance.policy!r} of an address")
+    def is_about(self, exchange: Exchange) -> bool:
+        """Whether that is what is under way on this connection, still."""
+        return self._exchange is exchange
 
-    def _later(self, exchange: Exchange, work: Coroutine[Any, Any, None]) -> None:
-        """Something about this request has to be waited for; the client is read again when that is over."""
-
-        async def wait() -> None:
-            try:
-                await work
-                if self._exchange is exchange:
-                    self.resume_client()
-            except Refusal as refusal:
-                exchange.fail(refusal)
-            except Exception as error:  # nobody must wait for ever because of something nobody foresaw
-                self.gateway.report("admission_failed", level="error", exc_info=error, request_id=exchange.request_id)
-                exchange.fail(Unavailable("Something went wrong here.", action="Try again; tell the operator the id."))
-
-        self.spawn(wait())
-
-    def _admitted(self, exchange: Exchange, principal: Principal | None, session: bytes | None) -> None:
-        route = exchange.route
-        exchange.principal = principal
-        if principal is not None and principal.key_thumbprint:
-            exchange.next_nonce = self._check_proof(route, principal)
-        if route.call_limits is None:
-            self._within_limits(exchange, session)
-            return
-        allowance = route.call_limits.take(principal, self.address(), route.name)
-        if allowance is None:
-            self._later(exchange, self._ask_for_more(exchange, route.call_limits, session))
-        else:
-            self._allowed(exchange, allowance, session)
-
-    async def _ask_for_more(self, exchange: Exchange, limits: CallLimits, session: bytes | None) -> None:
-        allowance = await limits.fetch(exchange.principal, self.address(), exchange.route.name)
-        if self._exchange is exchange:
-            self._allowed(exchange, allowance, session)
-
-    def _allowed(self, exchange: Exchange, allowance: Allowance, session: bytes | None) -> None:
-        exchange.allowance = allowance
-        if allowance.retry_after:
-            raise RateLimited(allowance, detail=f"limit {allowance.policy!r}")
-        self._within_limits(exchange, session)
-
-    def _within_limits(self, exchange: Exchange, session: bytes | None) -> None:
-        route = exchange.route
-        route.judge.check_head(exchange)
-        if session is not None:
-            exchange.request.session = route.sessions.unbind(session, exchange.principal, route.resource)
+    def go_on(self) -> None:
+        """A client that waits for it is told to send its body."""
         if self.expect_100_continue:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        exchange.admitted()
-
-    def _check_proof(self, route: "Route", principal: Principal) -> str:
-        """RFC 9449 §7: this very request proves the key that its token is for. Returns the nonce to use next."""
-        proofs = [value.decode("latin-1") for name, value in self.headers if name == b"dpop"]
-        authorization = dict(self.headers)[b"authorization"]
-        method, url = self.parser.get_method().decode("ascii"), route.resource.identifier
-        return self.gateway.doorkeeper.check_proof(principal, authorization, proofs, method=method, url=url)
-
-    # --- what an exchange asks of its connection --------------------------------------------------------------------
 
     def address(self) -> str:
         """The caller's, as far as the proxies before us can be believed."""

@@ -1,1 +1,0 @@
-"""Attacks that still succeed: each test fails until somebody has decided about it."""
