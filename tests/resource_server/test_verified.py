@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from vestibule.errors import InvalidSignature, PolicyDenied, Unavailable
+from vestibule.errors import InvalidSignature, InvalidToken, PolicyDenied, Unavailable
 from vestibule.model import Block, BlockKind, Presented, Principal, Resource, Upstream
 from vestibule.resource_server.blocked import BlockedPeople
 from vestibule.resource_server.brake import Brake
+from vestibule.resource_server.remembered import RememberedTokens
 from vestibule.resource_server.verified import REFUSED_FOR, SIZE, VerifiedTokens, digest_of
 from vestibule.testing.records import NOW
 
@@ -162,3 +163,27 @@ async def test_one_stranger_does_not_make_the_others_wait() -> None:
     for task in waiting:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
+
+
+class OnlyOne:
+    """A verifier that knows one token, to the letter."""
+
+    def __init__(self, token: str, principal: Principal) -> None:
+        self.token = token
+        self.principal = principal
+
+    async def verify(self, token: str, resource: Resource, now: float, *, hint: str = "") -> Principal:
+        if token != self.token:
+            raise InvalidToken("no")
+        return self.principal
+
+
+@pytest.mark.parametrize("other", ["eyjhbgci.ab.cd", "EYJHBGCI.AB.CD", "eyJhbGci.aB.cd", "eyJhbGci.ab.cD"])
+async def test_a_token_in_another_case_is_another_token(other: str) -> None:
+    good = "eyJhbGci.ab.cd"
+    tokens = RememberedTokens(OnlyOne(good, principal(1)), lambda _: 60.0)
+    assert await tokens.verify(good, RESOURCE, 1.0) == principal(1)
+    with pytest.raises(InvalidToken):
+        await tokens.verify(other, RESOURCE, 1.0)
+    shown = [digest_of(Presented(text.encode()), RESOURCE) for text in (good, good.upper())]
+    assert shown[0] != shown[1]

@@ -26,7 +26,7 @@ class RememberedTokens:
         self._brake = Brake()
 
     async def verify(self, token: str, resource: Resource, now: float, *, hint: str = "") -> Principal:
-        digest = digest_of(Presented(token.encode(), provider=hint.encode()), resource)
+        digest = digest_of(Presented(b"Bearer " + token.encode(), provider=hint.encode()), resource)
         known = self._verified.get(digest, now)
         if known is not None:
             return known

@@ -24,8 +24,9 @@ def digest_of(presented: Presented, resource: Resource) -> bytes:
     """
     authorization, api_key, provider, _ = presented
     if authorization is not None and (not authorization.startswith(b"Bearer ") or b"  " in authorization):
-        scheme, _, token = authorization.partition(b" ")
-        authorization = b"%b %b" % (scheme.lower(), token.strip(b" "))
+        scheme, blank, token = authorization.partition(b" ")
+        if blank:  # only a scheme has no case; a token's counts
+            authorization = b"%b %b" % (scheme.lower(), token.strip(b" "))
     if api_key is None and provider is None and authorization is not None:  # nearly all
         return sha256(b"+%b\n-\n-\n+%b" % (authorization, resource.identifier.encode())).digest()
     parts = (authorization, api_key, provider, resource.identifier.encode())
