@@ -15,6 +15,7 @@ from pydantic import PrivateAttr
 from vestibule.errors import InvalidToken
 from vestibule.model import Principal, Resource
 from vestibule.ports import TokenVerifier
+from vestibule.web.protect_user import User
 
 
 class VerifiedToken(AccessToken):
@@ -48,20 +49,12 @@ def token_fields(principal: Principal, token: str) -> dict[str, Any]:
     }
 
 
-class SdkUser(AuthenticatedUser):
+class SdkUser(User, AuthenticatedUser):
     """For `scope["user"]`."""
 
     def __init__(self, principal: Principal) -> None:
-        super().__init__(VerifiedToken.of(principal))
-        self.principal = principal
-
-    @property
-    def display_name(self) -> str:
-        return self.principal.user
-
-    @property
-    def identity(self) -> str:
-        return self.principal.user
+        AuthenticatedUser.__init__(self, VerifiedToken.of(principal))
+        User.__init__(self, principal)
 
 
 async def verified(
