@@ -11,9 +11,10 @@ from vestibule.gateway.exchange import Exchange
 from vestibule.gateway.headers import Header
 from vestibule.gateway.judge import Judge
 from vestibule.gateway.lane import Lane
+from vestibule.gateway.proxied import ProxiedExchange
 from vestibule.gateway.refusals import render, status_line
 from vestibule.gateway.sessions import SessionBinding
-from vestibule.gateway.upstream import UpstreamPool
+from vestibule.gateway.upstreams import Pool, open_pool
 from vestibule.model import Principal, Reading, Resource
 from vestibule.ports import Authenticator, CallLimits, CredentialSource, Doorkeeper, Entropy
 
@@ -52,7 +53,7 @@ class Route:
 
     name: str
     resource: Resource
-    pool: UpstreamPool
+    pool: Pool
     judge: Judge
     reading: Reading  # what a decision about a request hangs on
     call_limits: CallLimits | None
@@ -62,11 +63,8 @@ class Route:
     resource_metadata: str
     first_byte_seconds: float
     idle_seconds: float
-
-    def target(self, query: bytes) -> bytes:
-        """The request target at the upstream: its own path and query, then the client's query."""
-        joined = b"&".join(part for part in (self.pool.query, query) if part)
-        return b"%b?%b" % (self.pool.path, joined) if joined else self.pool.path
+    exchange: type[Exchange] = ProxiedExchange  # what becomes of a request here
+    methods: tuple[bytes, ...] = (b"POST", b"GET", b"DELETE")
 
 
 class Gateway:
@@ -107,10 +105,11 @@ class Gateway:
         self._log = log
         self._ticker: asyncio.Task[None] | None = None
         sessions = SessionBinding(authenticator)
-        pools: dict[str, UpstreamPool] = {}
-        for resource in resources:
-            pools.setdefault(resource.upstream.name, UpstreamPool(resource.upstream, tls))
-        self.pools: Mapping[str, UpstreamPool] = pools
+        pools: dict[str, Pool] = {}
+        for upstream in (resource.upstream for resource in resources):
+            if upstream.name not in pools:
+                pools[upstream.name] = open_pool(upstream, tls)
+        self.pools: Mapping[str, Pool] = pools
         self.routes: Mapping[bytes, Route] = {
             resource.path.encode("ascii"): Route(
                 name=resource.upstream.name,
@@ -164,7 +163,6 @@ class Gateway:
         rpc_id: str | int | None,
         request_id: str,
         close: bool,
-        allow: bytes,
         more: Sequence[Header] = (),
     ) -> bytes:
         refusals = self.counters.refusals
@@ -187,7 +185,7 @@ class Gateway:
             rpc_id=rpc_id,
             request_id=request_id,
             close=close,
-            allow=allow if refusal.status == 405 else b"",
+            allow=b", ".join(route.methods) if refusal.status == 405 else b"",
             more=more,
         )
 
@@ -227,7 +225,7 @@ class Gateway:
     def tick(self, now: float) -> None:
         """One look at everything that has a time to end."""
         for pool in self.pools.values():
-            pool.close_idle(now)
+            pool.tick(now)
         for exchange in list(self.exchanges):
             exchange.tick(now)
         for lane in list(self.lanes):

@@ -21,7 +21,6 @@ from vestibule.errors import (
 )
 from vestibule.gateway.admission import Admission
 from vestibule.gateway.checks import (
-    ALLOW,
     check_framing,
     check_host,
     check_length,
@@ -270,13 +269,12 @@ class Lane(HttpToolsProtocol):
         method = self.parser.get_method()
         single = dict(self.headers)
         length = int(single[b"content-length"]) if b"content-length" in single else None
-        self._exchange = exchange = Exchange(
+        version = single.get(b"mcp-protocol-version")
+        era = Era.of(version.decode("latin-1") if version is not None else None)
+        self._exchange = exchange = route.exchange(
             self,
             route,
-            ProxiedRequest(method, query, self.headers, Framing(length, b"transfer-encoding" in single)),
-            era=Era.of(
-                single[b"mcp-protocol-version"].decode("latin-1") if b"mcp-protocol-version" in single else None
-            ),
+            ProxiedRequest(method, query, self.headers, Framing(length, b"transfer-encoding" in single), era=era),
             keep_alive=self.parser.should_keep_alive() and self.parser.get_http_version() == "1.1",
             request_id=gateway.request_id(),
             now=self.loop.time(),
@@ -284,7 +282,7 @@ class Lane(HttpToolsProtocol):
         gateway.exchanges.add(exchange)
         try:
             check_single(self.headers)
-            check_method(method)
+            check_method(method, route.methods)
             check_version(self.parser.get_http_version())
             check_host(single[b"host"], gateway.hosts)
             check_origin(single.get(b"origin"), gateway.origins)
@@ -391,11 +389,7 @@ class Lane(HttpToolsProtocol):
         rest_is_short = body_done or (not chunked and (length or 0) <= self.gateway.limits.max_swallowed)
         breaks_off = self._deaf or not rest_is_short
         closes = breaks_off or self.is_closing_soon or not keep_alive
-        self.write(
-            self.gateway.render(
-                refusal, route, rpc_id=rpc_id, request_id=request_id, close=closes, allow=ALLOW, more=more
-            )
-        )
+        self.write(self.gateway.render(refusal, route, rpc_id=rpc_id, request_id=request_id, close=closes, more=more))
         self._answered()
         if breaks_off:
             self.close_soon(linger=True)

@@ -41,7 +41,7 @@ from vestibule.model.rate import Rate
 from vestibule.model.secret import Secret, TokenDigest, digest
 from vestibule.model.tenant import Tenant, TenantState
 from vestibule.model.trusted_issuer import TrustedIssuer
-from vestibule.model.upstream import Resource, ScopePattern, StaticCredential, Timeouts, Upstream
+from vestibule.model.upstream import Command, Resource, ScopePattern, StaticCredential, Timeouts, Upstream
 
 __all__ = [
     "DEFAULT_TENANT",
@@ -62,6 +62,7 @@ __all__ = [
     "Client",
     "ClientId",
     "ClientOrigin",
+    "Command",
     "Consent",
     "ConsentKey",
     "DeviceRequest",
