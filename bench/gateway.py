@@ -36,16 +36,25 @@ http {{
     location / {{ proxy_pass http://one; proxy_http_version 1.1; proxy_set_header Connection ""; }} }}
 }}
 """
-_CALL = {
+CALL = {
     "jsonrpc": "2.0",
     "id": 1,
     "method": "tools/call",
     "params": {"name": "search", "arguments": {"text": "x" * 850}, "_meta": {}},
 }
-_ANSWER = {
-    "jsonrpc": "2.0",
-    "id": 1,
-    "result": {"resultType": "complete", "content": [{"type": "text", "text": "y" * 900}]},
+ANSWER = json.dumps(
+    {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "result": {"resultType": "complete", "content": [{"type": "text", "text": "y" * 900}]},
+    }
+).encode()
+CALL_HEADERS = {
+    "Content-Type": "application/json",
+    "Accept": "application/json, text/event-stream",
+    "MCP-Protocol-Version": "2026-07-28",
+    "Mcp-Method": "tools/call",
+    "Mcp-Name": "search",
 }
 
 
@@ -70,7 +79,7 @@ def main() -> None:
 def run(folder: Path, seconds: int, rounds: int, connections: int, calls: str = "all") -> dict[str, Any]:
     upstream, proxy, gateway = 18301, 18302, 18303
     (folder / "nginx.conf").write_text(
-        _NGINX.format(folder=folder, upstream=upstream, proxy=proxy, body=json.dumps(_ANSWER))
+        _NGINX.format(folder=folder, upstream=upstream, proxy=proxy, body=ANSWER.decode())
     )
     processes = [
         subprocess.Popen(["nginx", "-c", str(folder / "nginx.conf"), "-p", str(folder)], stderr=subprocess.DEVNULL),
@@ -124,18 +133,10 @@ async def _token(url: str, folder: Path) -> str:
 
 def _script(folder: Path, token: str) -> Path:
     path = folder / "call.lua"
-    path.write_text(
-        f"""wrk.method = "POST"
-wrk.path = "/mcp"
-wrk.body = [[{json.dumps(_CALL)}]]
-wrk.headers["Content-Type"] = "application/json"
-wrk.headers["Accept"] = "application/json, text/event-stream"
-wrk.headers["MCP-Protocol-Version"] = "2026-07-28"
-wrk.headers["Mcp-Method"] = "tools/call"
-wrk.headers["Mcp-Name"] = "search"
-wrk.headers["Authorization"] = "Bearer {token}"
-"""
-    )
+    headers = {**CALL_HEADERS, "Authorization": f"Bearer {token}"}
+    lines = ['wrk.method = "POST"', 'wrk.path = "/mcp"', f"wrk.body = [[{json.dumps(CALL)}]]"]
+    lines += [f'wrk.headers["{name}"] = "{value}"' for name, value in headers.items()]
+    path.write_text("\n".join(lines))
     return path
 
 
