@@ -22,7 +22,7 @@ from uvicorn.server import ServerState
 from bench.gateway import ANSWER, CALL, CALL_HEADERS
 from vestibule.gateway.upstreams.http import HttpLine
 
-ROUNDS, CALLS = 60, 200
+ROUNDS, CALLS = 150, 100
 _DATE = b"Sat, 21 Nov 2026 10:00:00 GMT"
 _ANSWER = (
     b"HTTP/1.1 200 OK\r\nServer: nginx\r\nDate: %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"

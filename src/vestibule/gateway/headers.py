@@ -11,7 +11,7 @@ transport security, authentication and caches is about its own origin, not ours;
 """
 
 import re
-from collections.abc import Iterable
+from functools import lru_cache
 
 Header = tuple[bytes, bytes]
 
@@ -49,9 +49,8 @@ def fold(name: bytes) -> bytes:
 
 def passes_to_upstream(name: bytes) -> bool:
     """Whether a client's header line of this (lower-case) name may go on."""
-    if name.startswith(_PARAMETER):  # the client's own, however it is folded
-        return True
-    return name in _TO_UPSTREAM or (name.startswith(_MCP) and b"_" not in name)
+    # A parameter's name is the client's own, however it is folded.
+    return name in _TO_UPSTREAM or (name.startswith(_MCP) and (b"_" not in name or name.startswith(_PARAMETER)))
 
 
 def passes_to_client(name: bytes) -> bool:
@@ -67,7 +66,8 @@ def passes_to_client(name: bytes) -> bool:
     return known
 
 
-def named_by_connection(values: Iterable[bytes]) -> frozenset[bytes]:
+@lru_cache(maxsize=64)
+def named_by_connection(values: tuple[bytes, ...]) -> frozenset[bytes]:
     """The header names that Connection headers declare to be about this hop (RFC 9110 §7.6.1), folded."""
     return frozenset(fold(name.strip()) for value in values for name in value.split(b","))
 

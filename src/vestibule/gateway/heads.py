@@ -16,6 +16,8 @@ from vestibule.gateway.refusals import status_line
 SESSION = b"mcp-session-id"
 _EVENT_STREAM = b"text/event-stream"
 
+_NOTHING: frozenset[bytes] = frozenset()
+
 # Every answer, whatever the upstream says of it. It is for one caller: `public` would let a shared cache give it to
 # everybody (RFC 9111 §3.5). And it stands on the origin of our consent page: an upstream's HTML or SVG is shown in a
 # sandbox of no origin, without scripts, so that it cannot click Allow; nothing is sniffed to be such a page.
@@ -93,5 +95,5 @@ def answer_head(
 
 
 def _ends_here(headers: Sequence[Header]) -> frozenset[bytes]:
-    values = [value for name, value in headers if name == b"connection"]
-    return named_by_connection(values) if values else frozenset()
+    values = tuple([value for name, value in headers if name == b"connection"])
+    return named_by_connection(values) if values else _NOTHING
