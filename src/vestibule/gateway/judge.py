@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from vestibule.errors import BodyTooLarge, MissingAuthorization, Refusal
-from vestibule.model import DEFAULT_TENANT, AuditEvent, Operation, Outcome, Reading, Resource
+from vestibule.model import DEFAULT_TENANT, NO_OPERATION, AuditEvent, Operation, Outcome, Reading, Resource
 from vestibule.ports import CallTrail, Permission
 from vestibule.protocol.messages import glance
 from vestibule.protocol.operation import read_method, read_operation
@@ -55,7 +55,7 @@ class Judge:
     def check_head(self, exchange: "Exchange") -> None:
         """Decide at once where no more than the head is needed. Raises a `Refusal`."""
         if exchange.route.reading is Reading.NOTHING or exchange.request.method != b"POST":
-            self._decide(exchange, Operation())
+            self._decide(exchange, NO_OPERATION)
             exchange.is_judged = True
 
     def check_body(self, exchange: "Exchange") -> None:

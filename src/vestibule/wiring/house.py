@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
@@ -44,6 +44,7 @@ from vestibule.web.pages.render import form_origin
 from vestibule.wiring.administration import make_administration, make_office
 from vestibule.wiring.api_keys import make_api_keys
 from vestibule.wiring.audit import make_trail
+from vestibule.wiring.clock import seconds_of, utc_now
 from vestibule.wiring.foreign import make_foreign_tokens, servers_of
 from vestibule.wiring.issuers import make_assertion_directory
 from vestibule.wiring.judge import make_judge
@@ -73,10 +74,6 @@ class Running:
     public_url: str
     mcp_urls: tuple[str, ...]
     signs_in_with: tuple[str, ...]
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 async def serve(
@@ -260,7 +257,7 @@ class House:
             origins=origins_of(configuration),
             resource_metadata_url=_metadata_url,
             realm=urlsplit(configuration.public_url).netloc,
-            clock=lambda: clock().timestamp(),
+            clock=seconds_of(clock),
             entropy=entropy,
             tls=lambda: client_context(ca_file),
             call_limits=limits.calls,
