@@ -176,7 +176,7 @@ class ProxiedExchange(Exchange):
         """Raises `ValueError` for a listing that cannot be read."""
 
         head, session = self.lane.gateway.heads.read(headers), None
-        if self.request.era is Era.LEGACY and (begun := session_of(headers)) is not None:
+        if (begun := session_of(headers)) is not None:
             session = self.route.sessions.bind(begun, self.principal, self.route.resource)
         date_line = self.lane.date_line()
         if not self._is_listing():
