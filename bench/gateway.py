@@ -2,12 +2,14 @@
 
 An authenticated tools/call of about 1 KB, 32 connections, warm token, one worker: our gateway beside nginx proxy_pass
 (no authentication at all) and the upstream itself, interleaved round by round on this machine. Needs nginx and wrk
-(Debian packages nginx-light and wrk).
+(Debian packages nginx-light and wrk). What a call takes of a processor in the gateway's process is told too: that
+figure is steadier where others share the machine.
 """
 
 import argparse
 import asyncio
 import json
+import os
 import re
 import shutil
 import statistics
@@ -34,16 +36,25 @@ http {{
     location / {{ proxy_pass http://one; proxy_http_version 1.1; proxy_set_header Connection ""; }} }}
 }}
 """
-_CALL = {
+CALL = {
     "jsonrpc": "2.0",
     "id": 1,
     "method": "tools/call",
     "params": {"name": "search", "arguments": {"text": "x" * 850}, "_meta": {}},
 }
-_ANSWER = {
-    "jsonrpc": "2.0",
-    "id": 1,
-    "result": {"resultType": "complete", "content": [{"type": "text", "text": "y" * 900}]},
+ANSWER = json.dumps(
+    {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "result": {"resultType": "complete", "content": [{"type": "text", "text": "y" * 900}]},
+    }
+).encode()
+CALL_HEADERS = {
+    "Content-Type": "application/json",
+    "Accept": "application/json, text/event-stream",
+    "MCP-Protocol-Version": "2026-07-28",
+    "Mcp-Method": "tools/call",
+    "Mcp-Name": "search",
 }
 
 
@@ -52,22 +63,23 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=4, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--calls", choices=("all", "denied", "none"), default="all", help="audit.calls")
     parser.add_argument("--json", type=Path, help="write the figures here too")
     options = parser.parse_args()
     for tool, package in (("nginx", "nginx-light"), ("wrk", "wrk")):
         if shutil.which(tool) is None:
             sys.exit(f"{tool} is missing. Install it: apt-get install {package}")
     with tempfile.TemporaryDirectory(prefix="vestibule-bench-") as folder:
-        figures = run(Path(folder), options.seconds, options.rounds, options.connections)
+        figures = run(Path(folder), options.seconds, options.rounds, options.connections, options.calls)
     report(figures)
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1))
 
 
-def run(folder: Path, seconds: int, rounds: int, connections: int) -> dict[str, Any]:
+def run(folder: Path, seconds: int, rounds: int, connections: int, calls: str = "all") -> dict[str, Any]:
     upstream, proxy, gateway = 18301, 18302, 18303
     (folder / "nginx.conf").write_text(
-        _NGINX.format(folder=folder, upstream=upstream, proxy=proxy, body=json.dumps(_ANSWER))
+        _NGINX.format(folder=folder, upstream=upstream, proxy=proxy, body=ANSWER.decode())
     )
     processes = [
         subprocess.Popen(["nginx", "-c", str(folder / "nginx.conf"), "-p", str(folder)], stderr=subprocess.DEVNULL),
@@ -77,6 +89,7 @@ def run(folder: Path, seconds: int, rounds: int, connections: int) -> dict[str, 
                 *("--upstream", f"http://127.0.0.1:{upstream}/mcp"),
             ],
             cwd=folder,
+            env={**os.environ, "VESTIBULE_AUDIT__CALLS": calls},
             stderr=subprocess.DEVNULL,
         ),
     ]
@@ -90,7 +103,10 @@ def run(folder: Path, seconds: int, rounds: int, connections: int) -> dict[str, 
             _wrk(script, port, 1, connections)
         for _ in range(rounds):
             for name, port in targets.items():
-                results[name].append(_wrk(script, port, seconds, connections))
+                before = _cpu(processes[1].pid)
+                measured = _wrk(script, port, seconds, connections)
+                measured["cpu_us"] = (_cpu(processes[1].pid) - before) / measured["requests"] * 1e6
+                results[name].append(measured)
         return {"results": results, "idle_rss_mb": idle_rss, "rss_mb": _rss(processes[1].pid)}
     finally:
         for process in processes:
@@ -117,18 +133,10 @@ async def _token(url: str, folder: Path) -> str:
 
 def _script(folder: Path, token: str) -> Path:
     path = folder / "call.lua"
-    path.write_text(
-        f"""wrk.method = "POST"
-wrk.path = "/mcp"
-wrk.body = [[{json.dumps(_CALL)}]]
-wrk.headers["Content-Type"] = "application/json"
-wrk.headers["Accept"] = "application/json, text/event-stream"
-wrk.headers["MCP-Protocol-Version"] = "2026-07-28"
-wrk.headers["Mcp-Method"] = "tools/call"
-wrk.headers["Mcp-Name"] = "search"
-wrk.headers["Authorization"] = "Bearer {token}"
-"""
-    )
+    headers = {**CALL_HEADERS, "Authorization": f"Bearer {token}"}
+    lines = ['wrk.method = "POST"', 'wrk.path = "/mcp"', f"wrk.body = [[{json.dumps(CALL)}]]"]
+    lines += [f'wrk.headers["{name}"] = "{value}"' for name, value in headers.items()]
+    path.write_text("\n".join(lines))
     return path
 
 
@@ -142,13 +150,20 @@ def _wrk(script: Path, port: int, seconds: int, connections: int) -> dict[str, f
     if "Non-2xx" in out:
         raise RuntimeError(f"answers other than 2xx from port {port}:\n{out}")
     rate = float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1])  # type: ignore[index]
-    return {"rps": rate, "p50_ms": _latency(out, "50%"), "p99_ms": _latency(out, "99%")}
+    requests = float(re.search(r"(\d+) requests in", out)[1])  # type: ignore[index]
+    return {"rps": rate, "requests": requests, "p50_ms": _latency(out, "50%"), "p99_ms": _latency(out, "99%")}
 
 
 def _latency(out: str, which: str) -> float:
     found = re.search(rf"{which}\s+([\d.]+)(us|ms|s)", out)
     assert found is not None, out
     return float(found[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[found[2]]
+
+
+def _cpu(pid: int) -> float:
+    """Seconds of processor time that a process has taken, all its threads together."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _rss(pid: int) -> float:
@@ -168,6 +183,8 @@ def report(figures: dict[str, Any]) -> None:
             f"   p50 {statistics.median(one['p50_ms'] for one in rounds):.2f} ms"
             f"   p99 {statistics.median(one['p99_ms'] for one in rounds):.2f} ms"
         )
+    own = [one["cpu_us"] for one in figures["results"]["vestibule"]]
+    print(f"  CPU of the gateway: {statistics.median(own):.0f} µs a call ({min(own):.0f} to {max(own):.0f})")
     print(f"  RSS of the gateway: idle {figures['idle_rss_mb']} MB, after the run {figures['rss_mb']} MB")
 
 

@@ -1,7 +1,7 @@
 """The nouns of the product, as frozen values. See docs/glossary.md for what each word means here, and does not."""
 
 from vestibule.model.api_key import ApiKey
-from vestibule.model.audit import AuditEvent, AuditFilter, AuditHead, AuditLink, AuditPlace, Outcome
+from vestibule.model.audit import AuditEvent, AuditFilter, AuditHead, AuditLink, AuditPlace, AuditWords, Outcome
 from vestibule.model.authorization import (
     AccessToken,
     AuthorizationCode,
@@ -54,6 +54,7 @@ __all__ = [
     "AuditHead",
     "AuditLink",
     "AuditPlace",
+    "AuditWords",
     "AuthMethod",
     "AuthorizationCode",
     "AuthorizationRequest",

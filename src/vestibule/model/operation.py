@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
+from msgspec import Struct
+
 
 class Reading(IntEnum):
     """How much of a request the decision about it hangs on."""
@@ -14,11 +16,11 @@ class Reading(IntEnum):
     ARGUMENTS = 2  # the arguments of the tool or prompt as well
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(Struct, frozen=True):
     """`name`: of the tool or prompt, or the resource's URI; empty where the method has none.
 
-    `method` is empty for what is no request: a GET stream, the end of a session, an answer of the client's.
+    `method` is empty for what is no request: a GET stream, the end of a session, an answer of the client's. A struct,
+    as `AuditEvent` is, for the same reason.
     """
 
     method: str = ""

@@ -5,7 +5,6 @@ from vestibule.gateway import Judge
 from vestibule.model import Resource
 from vestibule.ports import CallTrail, Clock
 from vestibule.wiring.audit import make_call_facts
-from vestibule.wiring.clock import seconds_of
 from vestibule.wiring.policy import make_permission
 
 
@@ -13,7 +12,7 @@ def make_judge(configuration: Configuration, resources: tuple[Resource, ...], tr
     audit = configuration.audit
     return Judge(
         make_permission(configuration, resources),
-        seconds_of(clock),
+        clock,
         trail=trail if audit.calls != "none" else None,
         told=audit.calls,
         facts=make_call_facts(configuration) if audit.arguments else None,
