@@ -14,6 +14,7 @@ from vestibule.gateway.headers import (
 from vestibule.gateway.refusals import status_line
 
 SESSION = b"mcp-session-id"
+_OF_SESSIONS = frozenset({SESSION, b"last-event-id"})
 _EVENT_STREAM = b"text/event-stream"
 
 # Every answer, whatever the upstream says of it. It is for one caller: `public` would let a shared cache give it to
@@ -37,7 +38,8 @@ def request_head(
 ) -> list[bytes]:
     """The head for the upstream, in pieces, without its framing and without the empty line that ends it.
 
-    `session`: the upstream's own id of the session, or None to name none. `injected`: our credential; what a client
+    `session`: the upstream's own id of the session, or None to name none; then nothing is resumed either: an event's id
+    would be all that it takes to be given somebody else's events. `injected`: our credential; what a client
     sends under such a name, however it spells it, does not pass.
     """
     parts = [method, b" ", target, b" HTTP/1.1\r\nhost: ", authority, b"\r\naccept-encoding: identity\r\n"]
@@ -50,10 +52,10 @@ def request_head(
             continue
         if ours and fold(name) in ours:
             continue
-        if name == SESSION:
-            if session is not None:
-                parts += (SESSION, b": ", session, b"\r\n")
-            continue
+        if name in _OF_SESSIONS:
+            if session is None:
+                continue
+            value = session if name == SESSION else value
         parts += (name, b": ", value, b"\r\n")
     for name, value in injected:
         parts += (name, b": ", value, b"\r\n")
