@@ -155,7 +155,7 @@ async def test_the_name_is_asked_for_and_http_1_1_is_offered(tmp_path: Path, aut
         asked.append(name)
         connection.context = right if name == "localhost" else wrong
 
-    wrong.sni_callback = choose  # type: ignore[assignment]
+    wrong.sni_callback = choose
     chosen: list[str | None] = []
 
     async def answer(exchange: Exchange) -> None:
