@@ -13,7 +13,7 @@ import pytest
 from tests.gateway.requests import request_of
 from tests.outbound.certificates import DAY, Authority
 from tests.support.house import Door, open_door
-from vestibule.gateway.upstreams.dial import has_news
+from vestibule.gateway.sockets import has_news
 from vestibule.gateway.upstreams.http import HttpPool
 from vestibule.testing.recording_upstream import Exchange, RecordingUpstream, json_answer, raw_answer
 

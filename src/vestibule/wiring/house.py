@@ -27,7 +27,7 @@ from vestibule.config import Configuration
 from vestibule.credentials import KeptProviderTokens, StaticCredentials
 from vestibule.errors import StartError, StoreUnavailable
 from vestibule.gateway import Gateway, GatewayLimits
-from vestibule.gateway.upstreams.dial import probe_the_silent
+from vestibule.gateway.sockets import probe_the_silent
 from vestibule.keys import KeyRing
 from vestibule.model import Resource
 from vestibule.outbound import AddressGuard, GuardedFetcher, OutboundClient, resolve

@@ -6,19 +6,17 @@ nothing is ever tried without TLS that was configured with it.
 """
 
 import asyncio
-import select
 import socket
 import ssl
 from collections.abc import Callable
 from typing import TypeVar, cast
 from urllib.parse import urlsplit
 
+from vestibule.gateway.sockets import probe_the_silent
 from vestibule.model import Upstream
 
 P = TypeVar("P", bound=asyncio.Protocol)
 Found = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
-
-_PROBES = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4), ("TCP_USER_TIMEOUT", 120_000))
 
 
 class Dialer:
@@ -88,23 +86,3 @@ async def _connect(found: Found) -> socket.socket:
         made.close()
         raise
     return made
-
-
-def probe_the_silent(one: socket.socket) -> None:
-    """Have the kernel find out within two minutes that the other side is gone, also while nothing is to be said to it.
-
-    A listening socket hands this on to what it accepts.
-    """
-    one.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in _PROBES:
-        if hasattr(socket, name):
-            one.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-
-
-def has_news(transport: asyncio.Transport) -> bool:
-    """Whether something has come on this connection that the loop has not told of yet: most often its end."""
-    if not hasattr(select, "poll"):
-        return False
-    poll = select.poll()
-    poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
-    return bool(poll.poll(0))

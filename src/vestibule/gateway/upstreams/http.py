@@ -17,7 +17,8 @@ import httptools
 
 from vestibule.gateway.headers import Header
 from vestibule.gateway.request import ProxiedRequest
-from vestibule.gateway.upstreams.dial import Dialer, has_news
+from vestibule.gateway.sockets import has_news
+from vestibule.gateway.upstreams.dial import Dialer
 from vestibule.gateway.upstreams.lines import Answered
 from vestibule.model import TenantId, Upstream
 
