@@ -15,6 +15,7 @@ from vestibule.gateway.lasting import SESSION, Lasting
 _OF_ONE_ANSWER = frozenset((b"date", b"content-length", SESSION))  # the first two are written anew, SESSION is bound
 _REMEMBERED = 200  # heads of all upstreams
 _SMALL = 2048  # bytes of one that is remembered
+LAST_EVENT = b"last-event-id"
 _EVENT_STREAM = b"text/event-stream"
 
 # Every answer, whatever the upstream says of it. It is for one caller: `public` would let a shared cache give it to
@@ -39,11 +40,14 @@ def request_head(
 ) -> list[bytes]:
     """The head for the upstream, in pieces, without its framing and without the empty line that ends it.
 
-    `session`: the upstream's own id of the session, or None to name none. `injected`: our credential.
+    `session`: the upstream's own id of the session, or None to name none; then nothing is resumed either: an event's id
+    would be all that it takes to be given somebody else's events. `injected`: our credential.
     """
     parts = [method, b" ", target, b" HTTP/1.1\r\nhost: ", authority, b"\r\naccept-encoding: identity\r\n"]
     parts.append(lasting.passing(injected))
     for name, value in lasting.kept(changing, injected):
+        if name == LAST_EVENT and session is None:
+            continue
         parts += (name, b": ", value, b"\r\n")
     if session is not None:
         parts += (SESSION, b": ", session, b"\r\n")

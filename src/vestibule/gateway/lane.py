@@ -36,12 +36,14 @@ from vestibule.gateway.headers import Header
 from vestibule.gateway.lasting import Lasting, apart, weight_of
 from vestibule.gateway.patience import Patience, Turn
 from vestibule.gateway.request import ProxiedRequest
+from vestibule.gateway.sockets import has_left
 from vestibule.gateway.weight import MAX_URL, Weight
 from vestibule.protocol.caller import network_of
 
 if TYPE_CHECKING:
     from vestibule.gateway.gateway import Gateway, Route
 
+WRITE_AHEAD = 32 * 1024  # bytes that wait for a client before its upstream is not read; one read is up to 256 KiB more
 LINGER = 1.0  # seconds to let a client read an answer that came before it had finished speaking
 
 
@@ -97,6 +99,7 @@ class Lane(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast("asyncio.Transport", transport))
+        self.transport.set_write_buffer_limits(WRITE_AHEAD)
         self.flow = _Flow(self)
         self.gateway.lanes.add(self)
 
@@ -423,6 +426,9 @@ class Lane(HttpToolsProtocol):
 
     def tick(self, now: float) -> None:
         """Called about once a second, with the loop's time."""
+        if self._holds and has_left(self.transport):
+            self.abort()
+            return
         waits = self.is_unread or self.transport.is_closing()
         if self._patience.is_unread(self.transport.get_write_buffer_size() if waits else 0, now):
             self.abort()

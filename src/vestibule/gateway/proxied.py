@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from vestibule.gateway.gateway import Route
     from vestibule.gateway.lane import Lane
 
+DOCUMENT_SPEED = 500  # bytes per second; the silence of what comes slower than that adds up
 MAX_DISCARDED = 64 * 1024 * 1024
 DISCARD_SECONDS = 300.0
 REVOKED_GRACE = 30.0  # what was asked before a revocation may be answered for so long, but not by a stream
@@ -215,7 +216,9 @@ class ProxiedExchange(Exchange):
             self.deadline = self.lane.loop.time() + max(left, 0.0)
 
     def upstream_data(self, data: bytes) -> None:
-        self.last_activity = self.lane.loop.time()
+        now = self.lane.loop.time()
+        # A byte a minute keeps a stream, as a comment does, but no document.
+        self.last_activity = now if self.is_stream else min(now, self.last_activity + len(data) / DOCUMENT_SPEED)
         if self.state is State.ANSWERING and self._answer is not None:
             try:
                 self._answer.add(data)

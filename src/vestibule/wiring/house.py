@@ -27,6 +27,7 @@ from vestibule.config import Configuration
 from vestibule.credentials import KeptProviderTokens, StaticCredentials
 from vestibule.errors import StartError, StoreUnavailable
 from vestibule.gateway import Gateway, GatewayLimits
+from vestibule.gateway.sockets import probe_the_silent
 from vestibule.keys import KeyRing
 from vestibule.model import Resource
 from vestibule.outbound import AddressGuard, GuardedFetcher, OutboundClient, resolve
@@ -99,10 +100,12 @@ async def serve(
 def listen(host: str, port: int) -> socket.socket:
     """The listening socket, before anything else is made. Raises `StartError` when the port is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # named as TCP, so that asyncio, too, sends what is written at once (TCP_NODELAY)
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name == "posix":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe_the_silent(listener)
         listener.bind((host, port))
         listener.listen(2048)
         listener.setblocking(False)
