@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
@@ -44,9 +44,13 @@ def serve(
                 ),
             )
         )
-    with Stopping() as stopping:
+    with Stopping(reloads=True) as stopping:
         given = overrides(upstream or (), listen, debug=debug)
-        run_gateway(load(file=config, environ=os.environ, overrides=given, i_know=i_know), stopping)
+
+        def read() -> "Configuration":
+            return load(file=config, environ=os.environ, overrides=given, i_know=i_know)
+
+        run_gateway(read(), stopping, read)
     raise typer.Exit(stopping.exit_code)
 
 
@@ -82,7 +86,7 @@ def name_for(url: str, taken: Collection[str]) -> str:
     return next(name for name in candidates if name not in taken)
 
 
-def run_gateway(configuration: "Configuration", stopping: "Stopping") -> None:
+def run_gateway(configuration: "Configuration", stopping: "Stopping", read: "Callable[[], Configuration]") -> None:
     """Run until a signal. On stderr what a person needs to go on."""
     from vestibule import wiring
     from vestibule.cli.running import run_server
@@ -92,7 +96,7 @@ def run_gateway(configuration: "Configuration", stopping: "Stopping") -> None:
     configure_logging(level=configuration.logging.level, form=configuration.logging.format)
 
     def ready(running: "Running") -> None:
-        stopping.serving = True
+        stopping.now_runs(running)
         say(f"Vestibule is open at {running.public_url}", style="bold green", stream=sys.stderr)
         for url in running.mcp_urls:
             say(f"  MCP: {url}", stream=sys.stderr)
@@ -100,4 +104,8 @@ def run_gateway(configuration: "Configuration", stopping: "Stopping") -> None:
         for note in notes_on(configuration, os.environ):
             say(f"  note: {note}", style="yellow", stream=sys.stderr)
 
-    run_server(wiring.serve(configuration, ready=ready, migrate_apart=True))
+    def reloaded(now: "Configuration | None") -> None:
+        if now is not None:
+            configure_logging(level=now.logging.level, form=now.logging.format)
+
+    run_server(wiring.serve(configuration, ready=ready, migrate_apart=True, read_again=read, reloaded=reloaded))
