@@ -20,7 +20,7 @@ def write_certificate(
     ends: timedelta = 60 * DAY,
     stem: str = "server",
 ) -> tuple[Path, Path]:
-    """A self-signed one, and its key with mode 0600. Both are replaced if they are there. `begins`, `ends`: from now."""
+    """A self-signed one, and its key with mode 0600; both replace what is there. `begins`, `ends`: from now."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "vestibule")])
     now = datetime.now(UTC)

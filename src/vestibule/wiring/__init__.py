@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vestibule.wiring.house import House
-    from vestibule.wiring.running import Running, Serving, listen, serve
+    from vestibule.wiring.running import Running, Serving, listen, serve, try_out
     from vestibule.wiring.settings import make_resources
 
-__all__ = ["House", "Running", "Serving", "listen", "make_resources", "serve"]
+__all__ = ["House", "Running", "Serving", "listen", "make_resources", "serve", "try_out"]
 
 _HOMES = {
     "House": "house",
@@ -21,6 +21,7 @@ _HOMES = {
     "listen": "running",
     "make_resources": "settings",
     "serve": "running",
+    "try_out": "running",
 }
 
 

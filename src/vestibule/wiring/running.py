@@ -74,6 +74,16 @@ async def serve(
         listener.close()
 
 
+async def try_out(configuration: Configuration) -> None:
+    """Build all of it once and take it down again: what keeps it from starting is told here. Raises `StartError`.
+
+    The store is at the newest revision afterwards, and the keys are there.
+    """
+    ServedCertificate.of(configuration)
+    house = await House.build(configuration)
+    await house.close()
+
+
 def listen(host: str, port: int) -> socket.socket:
     """The listening socket, before anything else is made. Raises `StartError` when the port is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
