@@ -332,10 +332,8 @@ class Lane(HttpToolsProtocol):
             self.transport.write(data)
 
     def date_line(self) -> bytes:
-        for name, value in self.server_state.default_headers:
-            if name == b"date":
-                return b"date: %b\r\n" % value
-        return b""
+        """What every answer of this server says: the date, and Strict-Transport-Security where it belongs."""
+        return b"".join([b"%b: %b\r\n" % line for line in self.server_state.default_headers])
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = self.loop.create_task(work)
