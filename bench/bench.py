@@ -122,13 +122,16 @@ class Bench:
             **options,
         )
 
-    def at_rate(self, running: Running, request: Path, rate: float, *, connections: int = 32) -> "Measured":
+    def at_rate(
+        self, running: Running, request: Path, rate: float, *, seconds: float | None = None, connections: int = 32
+    ) -> "Measured":
+        """Requests at a constant rate."""
         return self._measured(
             "open",
             running,
             FOR_THE_REST,
             request=request,
-            seconds=self.pace.seconds,
+            seconds=seconds or self.pace.seconds,
             connections=connections,
             rate=rate,
             warm=0.3,

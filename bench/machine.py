@@ -8,11 +8,13 @@ import os
 import resource
 import signal
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.request import urlopen
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 CORES = tuple(sorted(os.sched_getaffinity(0)))
@@ -53,6 +55,19 @@ class Program:
             time.sleep(0.05)
         self.stop()
         raise Missing(f"{self.command[0]} did not start: {self.said()}")
+
+    def wait_until_ready(self, port: int, path: str, *, scheme: str = "http", seconds: float = 40) -> None:
+        """Until it answers with 200 there. Raises `Missing`."""
+        end = time.monotonic() + seconds
+        blind = ssl.create_default_context()
+        blind.check_hostname, blind.verify_mode = False, ssl.CERT_NONE
+        while time.monotonic() < end and self.is_running:
+            with suppress(OSError), urlopen(f"{scheme}://127.0.0.1:{port}{path}", timeout=2, context=blind) as answer:
+                if answer.status == 200:
+                    return
+            time.sleep(0.1)
+        self.stop()
+        raise Missing(f"{self.command[0]} is not ready: {self.said()}")
 
     def said(self) -> str:
         return self._log.read_text(errors="replace").strip()[-600:]

@@ -74,7 +74,7 @@ class Load:
         return _read(done.stdout)
 
     @contextmanager
-    def streams(self, *, timeout: float = 60, **options: object) -> Iterator["Streams"]:
+    def streams(self, options: Mapping[str, object]) -> Iterator["Streams"]:
         """Event streams that stay open while the block runs."""
         with on_cores(FOR_THE_REST):
             process = subprocess.Popen(
@@ -88,7 +88,7 @@ class Load:
         finally:
             if process.poll() is None:
                 process.kill()
-            process.communicate(timeout=timeout)
+            process.wait(60)
 
     def upstream(self, port: int, folder: Path, options: Mapping[str, object]) -> Program:
         """The static MCP server. `options` as upstream.c has them."""

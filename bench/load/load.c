@@ -6,6 +6,7 @@
    mode=streams   each connection sends one request and keeps the answer open; events tell when they were sent
 
    port=N request=FILE connections=N seconds=S warm=S [rate=R] [tokens=FILE] [status=200] [sources=N] [tls=1]
+   [limit=N: end after so many answers]
 
    @TOKEN@ in the request stands for the next line of `tokens`. With sources=N the connections come from 127.0.1.1 to
    127.0.1.N in turns. The first line that is printed (streams only) tells that all are open; the load ends when its
@@ -35,7 +36,7 @@ static size_t request_size, token_count, next_token;
 static uint64_t measure_from, measure_to, gap, due;
 static uint32_t *latencies; /* in units of 100 ns */
 static size_t latency_count, latency_room;
-static uint64_t done, bytes_in, bytes_out, lost, refused, wrong_status, opened, failed;
+static uint64_t limit, done, bytes_in, bytes_out, lost, refused, wrong_status, opened, failed;
 static int statuses[600];
 static char first_wrong[400];
 static int *idle, idle_from, idle_count;
@@ -227,6 +228,7 @@ static void answered(Connection *c, uint64_t now) {
       remember(now - c->started);
     }
   }
+  if (limit && done >= limit) measure_to = now;
   if (closes) {
     message_begin(&c->message);
     socket_close(&c->socket);
@@ -354,6 +356,7 @@ static void read_options(int argc, char **argv) {
   wanted_status = (int)number(argc, argv, "status", 200);
   sources = (int)number(argc, argv, "sources", 0);
   is_tls = (int)number(argc, argv, "tls", 0);
+  limit = (uint64_t)number(argc, argv, "limit", 0);
   request = slurp(option(argc, argv, "request", ""), &request_size);
   split = path ? strstr(request, "@TOKEN@") : NULL;
   if (split) {
@@ -403,6 +406,7 @@ int main(int argc, char **argv) {
       printf("{\"opened\":%" PRIu64 ",\"failed\":%" PRIu64 "}\n", opened, failed + lost);
       fflush(stdout);
       is_told = 1;
+      done = latency_count = 0;
       measure_from = now_ns() + (uint64_t)(warm * 1e9);
       is_counting = 0;
     }

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 
 from bench.peers import haproxy, nginx, vestibule
 from bench.peers.stage import Running, Stage
@@ -12,6 +13,8 @@ def direct(stage: Stage) -> Running:
     return Running(stage.upstream, None)
 
 
+_HERE = Path(__file__).parent
+DENIED = {"audit": {"calls": "denied"}}
 PEERS: Mapping[str, Callable[[Stage], Running]] = {
     "direct": direct,
     "nginx": nginx.start,
@@ -19,5 +22,7 @@ PEERS: Mapping[str, Callable[[Stage], Running]] = {
     "haproxy ES256": partial(haproxy.start, algorithm="ES256"),
     "haproxy HS256": partial(haproxy.start, algorithm="HS256"),
     "vestibule": vestibule.start,
-    "vestibule, calls: denied": partial(vestibule.start, keys={"audit": {"calls": "denied"}}),
+    "vestibule, calls: denied": partial(vestibule.start, keys=DENIED),
+    "with rules": partial(vestibule.start, keys={**DENIED, "policy": {"file": str(_HERE / "rules.yaml")}}),
+    "with scopes of tools": partial(vestibule.start, keys=DENIED, scopes={"tools": {"create_*": ["mcp.write"]}}),
 }

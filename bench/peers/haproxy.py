@@ -29,6 +29,7 @@ global
 defaults
   mode http
   option http-keep-alive
+  {delay}
   timeout connect 5s
   timeout client 600s
   timeout server 600s
@@ -64,6 +65,7 @@ def start(stage: Stage, *, algorithm: Algorithm) -> Running:
         _CONFIGURATION.format(
             threads=stage.workers,
             connections=_connections(),
+            delay="option http-no-delay" if stage.streams else "",  # it holds small writes back for 200 ms otherwise
             port=port,
             upstream=stage.upstream,
             algorithm=algorithm,

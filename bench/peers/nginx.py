@@ -11,7 +11,7 @@ from bench.peers.stage import Running, Stage
 _CONFIGURATION = """\
 daemon off; worker_processes {workers}; pid {folder}/nginx.pid; error_log {folder}/error.log crit;
 worker_rlimit_nofile {files};
-events {{ worker_connections {files}; }}
+events {{ worker_connections {connections}; }}
 http {{
   access_log off; client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
   uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
@@ -45,6 +45,7 @@ def start(stage: Stage) -> Running:
             folder=folder,
             workers=stage.workers,
             files=_files(),
+            connections=2 * _files(),  # it closes new ones when a sixteenth is left
             buffering=_UNBUFFERED if stage.streams else "",
             upstream=stage.upstream,
             port=port,

@@ -18,12 +18,16 @@ from bench.peers.stage import Running, Stage
 from bench.peers.tokens import Issued, seal_tokens
 
 
-def start(stage: Stage, *, keys: Mapping[str, Any] | None = None) -> Running:
-    """`keys` go into its configuration. Raises `Missing` where this version does not know what is asked of it."""
+def start(stage: Stage, *, keys: Mapping[str, Any] | None = None, scopes: Mapping[str, Any] | None = None) -> Running:
+    """`keys` go into its configuration, `scopes` into its upstream's.
+
+    Raises `Missing` where this version does not know what is asked of it.
+    """
     port = free_port()
     folder = stage.folder / f"vestibule-{port}"
     folder.mkdir()
-    _write(folder, stage, port, keys or {})
+    document = _document(folder, stage, port, scopes or {}) | dict(keys or {})
+    (folder / "vestibule.yaml").write_text(yaml.safe_dump(document))
     _check(folder)
     workers = _workers(stage.workers)
     seal = Issued(folder / "vestibule.keys", f"{stage.scheme}://127.0.0.1:{port}")
@@ -33,14 +37,15 @@ def start(stage: Stage, *, keys: Mapping[str, Any] | None = None) -> Running:
         folder,
         cores=stage.cores,
     )
-    program.wait_for(port, 40)
+    program.wait_until_ready(port, "/readyz", scheme=stage.scheme)
     return Running(port, program, token=token, tokens=lambda count: seal_tokens(seal, count))
 
 
-def _write(folder: Path, stage: Stage, port: int, keys: Mapping[str, Any]) -> None:
+def _document(folder: Path, stage: Stage, port: int, scopes: Mapping[str, Any]) -> dict[str, Any]:
+    upstream = {"name": "main", "url": f"{stage.scheme}://127.0.0.1:{stage.upstream}/mcp"}
     document: dict[str, Any] = {
         "listen": f"127.0.0.1:{port}",
-        "upstreams": [{"name": "main", "url": f"{stage.scheme}://127.0.0.1:{stage.upstream}/mcp"}],
+        "upstreams": [{**upstream, **({"scopes": dict(scopes)} if scopes else {})}],
         "store": f"sqlite:///{folder / 'vestibule.db'}",
         "keys": {"file": str(folder / "vestibule.keys")},
         "http": {"max_body": "16MiB"},
@@ -50,7 +55,7 @@ def _write(folder: Path, stage: Stage, port: int, keys: Mapping[str, Any]) -> No
         document["public_url"] = f"https://127.0.0.1:{port}"
         document["tls"] = {"certificate": str(stage.tls.certificate), "key": str(stage.tls.key)}
         document["outbound"] = {"ca_file": str(stage.tls.authority)}
-    (folder / "vestibule.yaml").write_text(yaml.safe_dump({**document, **keys}))
+    return document
 
 
 def _check(folder: Path) -> None:
