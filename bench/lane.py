@@ -1,12 +1,11 @@
 """What does a call cost in the fast lane itself? `python -m bench.lane`.
 
-The call of `bench.gateway` through a whole gateway's connection class, without sockets: bytes in from a client, bytes
+A tools/call of 1 KB through a whole gateway's connection class, without sockets: bytes in from a client, bytes
 out to an upstream, its answer in, bytes out to the client. Microseconds of CPU of the loop's thread, at the best of
 many rounds: good to compare one way of writing something with another, on a machine that is never quiet.
 """
 
 import asyncio
-import json
 import tempfile
 import time
 from contextlib import redirect_stdout
@@ -19,10 +18,13 @@ from tests.support.house import open_door
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from bench.gateway import ANSWER, CALL, CALL_HEADERS
+from bench.requests import call
 from vestibule.gateway.upstreams.http import HttpLine
 
-ROUNDS, CALLS = 150, 100
+ROUNDS, CALLS = 60, 200
+ANSWER = b'{"jsonrpc":"2.0","id":1,"result":{"resultType":"complete","content":[{"type":"text","text":"%b"}]}}' % (
+    b"y" * 900
+)
 _DATE = b"Sat, 21 Nov 2026 10:00:00 GMT"
 _ANSWER = (
     b"HTTP/1.1 200 OK\r\nServer: nginx\r\nDate: %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
@@ -63,7 +65,7 @@ async def measure(folder: Path, calls: str, rounds: int = ROUNDS) -> float:
     folder.mkdir()
     async with open_door(folder, "http://127.0.0.1:9/mcp", audit={"calls": calls}) as door:
         token = (await door.sign_in()).tokens["access_token"]
-        request = _request(door.url.removeprefix("http://"), token)
+        request = call(int(door.url.rpartition(":")[2]), token)
         gateway = cast("Any", door.house).gateway
         lane, line, client = _lane(gateway), _line(gateway), Silent()
         lane.connection_made(client)
@@ -81,13 +83,6 @@ async def measure(folder: Path, calls: str, rounds: int = ROUNDS) -> float:
             assert client.taken - before > CALLS * len(ANSWER)
             await asyncio.sleep(0.002)
         return best / CALLS * 1e6
-
-
-def _request(host: str, token: str) -> bytes:
-    body = json.dumps(CALL).encode()
-    headers = {"Host": host, "Authorization": f"Bearer {token}", **CALL_HEADERS, "Content-Length": str(len(body))}
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return f"POST /mcp HTTP/1.1\r\n{lines}\r\n".encode() + body
 
 
 def _line(gateway: Any) -> HttpLine:

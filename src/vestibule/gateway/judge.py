@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from vestibule.errors import BodyTooLarge, MissingAuthorization, Refusal
-from vestibule.model import DEFAULT_TENANT, AuditEvent, Operation, Outcome, Reading, Resource
+from vestibule.model import DEFAULT_TENANT, NO_OPERATION, AuditEvent, Operation, Outcome, Reading, Resource
 from vestibule.ports import CallTrail, Clock, Permission
 from vestibule.protocol.messages import glance
 from vestibule.protocol.operation import read_method, read_operation
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 MAX_READ = 1024 * 1024  # bytes of a body that a decision hangs on
 CALLS = frozenset({"tools/call", "prompts/get", "resources/read"})  # what the trail tells of when it was allowed
 UNSEEN = "(not seen)"  # in the place of the tool: what was asked for could not be read, and went on
-_UNREAD = Operation()
 _NO_FACTS: Mapping[str, str] = {}
 _TOLD_A_MINUTE = 60  # refusals of one caller; a trail must not be a way to fill the disk
 _MAX_CALLERS = 10_000
@@ -56,7 +55,7 @@ class Judge:
     def check_head(self, exchange: "Exchange") -> None:
         """Decide at once where no more than the head is needed. Raises a `Refusal`."""
         if exchange.route.reading is Reading.NOTHING or exchange.request.method != b"POST":
-            self._decide(exchange, _UNREAD)
+            self._decide(exchange, NO_OPERATION)
             exchange.is_judged = True
 
     def check_body(self, exchange: "Exchange") -> None:

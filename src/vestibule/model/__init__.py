@@ -34,7 +34,7 @@ from vestibule.model.identity import (
     SignedIn,
     TenantId,
 )
-from vestibule.model.operation import Operation, Presented, Reading
+from vestibule.model.operation import NO_OPERATION, Operation, Presented, Reading
 from vestibule.model.policy import Effect, Policy, PolicyExample, Rule
 from vestibule.model.proof import Proof
 from vestibule.model.rate import Rate
@@ -46,6 +46,7 @@ from vestibule.model.upstream import Command, Resource, ScopePattern, StaticCred
 __all__ = [
     "DEFAULT_TENANT",
     "HANDSHAKE_VERSIONS",
+    "NO_OPERATION",
     "AccessToken",
     "ApiKey",
     "AuditEvent",

@@ -1,8 +1,9 @@
 """What an MCP request asks for, as far as somebody must decide on it."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any
 
 from msgspec import Struct
 
@@ -31,13 +32,19 @@ class Operation(Struct, frozen=True):
         return self.name if self.method == "tools/call" else ""
 
 
-class Presented(NamedTuple):
+NO_OPERATION = Operation()  # where none is read
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
     """What a request shows to be let in, to the letter. `provider` is a hint and never trusted.
 
     `network`: whose request it is, by its address; it decides nothing but who waits for whom when many are refused.
+    `digests`: what it was recognized by, by resource, for whoever shows the same again.
     """
 
-    authorization: bytes | None = None
-    api_key: bytes | None = None  # X-API-Key
+    authorization: bytes | None = field(default=None, repr=False)
+    api_key: bytes | None = field(default=None, repr=False)  # X-API-Key
     provider: bytes | None = None  # X-Token-Provider
     network: str = ""
+    digests: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
