@@ -11,7 +11,7 @@ transport security, authentication and caches is about its own origin, not ours;
 """
 
 import re
-from functools import lru_cache
+from collections.abc import Iterable
 
 Header = tuple[bytes, bytes]
 
@@ -66,8 +66,7 @@ def passes_to_client(name: bytes) -> bool:
     return known
 
 
-@lru_cache(maxsize=64)
-def named_by_connection(values: tuple[bytes, ...]) -> frozenset[bytes]:
+def named_by_connection(values: Iterable[bytes]) -> frozenset[bytes]:
     """The header names that Connection headers declare to be about this hop (RFC 9110 §7.6.1), folded."""
     return frozenset(fold(name.strip()) for value in values for name in value.split(b","))
 

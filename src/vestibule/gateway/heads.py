@@ -18,8 +18,6 @@ _SMALL = 2048  # bytes of one that is remembered
 LAST_EVENT = b"last-event-id"
 _EVENT_STREAM = b"text/event-stream"
 
-_NOTHING: frozenset[bytes] = frozenset()
-
 # Every answer, whatever the upstream says of it. It is for one caller: `public` would let a shared cache give it to
 # everybody (RFC 9111 §3.5). And it stands on the origin of our consent page: an upstream's HTML or SVG is shown in a
 # sandbox of no origin, without scripts, so that it cannot click Allow; nothing is sniffed to be such a page.
@@ -102,5 +100,5 @@ def session_of(headers: Sequence[Header]) -> bytes | None:
 
 
 def _ends_here(headers: Sequence[Header]) -> frozenset[bytes]:
-    values = tuple([value for name, value in headers if name == b"connection"])
-    return named_by_connection(values) if values else _NOTHING
+    values = [value for name, value in headers if name == b"connection"]
+    return named_by_connection(values) if values else frozenset()
