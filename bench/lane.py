@@ -6,6 +6,7 @@ many rounds: good to compare one way of writing something with another, on a mac
 """
 
 import asyncio
+import socket
 import tempfile
 import time
 from contextlib import redirect_stdout
@@ -37,6 +38,8 @@ class Silent:
 
     def __init__(self) -> None:
         self.taken = 0
+        self._socket, self._other_end = socket.socketpair()
+        self._socket.setblocking(False)
 
     def write(self, data: bytes) -> None:
         self.taken += len(data)
@@ -45,10 +48,15 @@ class Silent:
         return False
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return {"peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 2)}.get(name, default)
+        known = {"peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 2), "socket": self._socket}
+        return known.get(name, default)
 
     def pause_reading(self) -> None: ...
     def resume_reading(self) -> None: ...
+    def set_write_buffer_limits(self, high: int) -> None: ...
+    def get_write_buffer_size(self) -> int:
+        return 0
+
     def close(self) -> None: ...
     def abort(self) -> None: ...
 
