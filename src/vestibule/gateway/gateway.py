@@ -13,6 +13,7 @@ from vestibule.gateway.heads import AnswerHeads
 from vestibule.gateway.judge import Judge
 from vestibule.gateway.lane import Lane
 from vestibule.gateway.proxied import ProxiedExchange
+from vestibule.gateway.refusal_log import RefusalLog
 from vestibule.gateway.refusals import render, status_line
 from vestibule.gateway.sessions import SessionBinding
 from vestibule.gateway.upstreams import Pool, open_pool
@@ -112,6 +113,7 @@ class Gateway:
         self._entropy = entropy
         self._request_ids: list[str] = []
         self._log = log
+        self._refusal_log = RefusalLog(log) if log is not None else None
         self._hsts: tuple[Header, ...] = ((b"strict-transport-security", hsts),) if hsts else ()
         self._ticker: asyncio.Task[None] | None = None
         self._lane_class: type[Lane] | None = None
@@ -220,9 +222,8 @@ class Gateway:
     ) -> bytes:
         refusals = self.counters.refusals
         refusals[refusal.code] = refusals.get(refusal.code, 0) + 1
-        if self._log is not None:
-            self._log(
-                "mcp_refused",
+        if self._refusal_log is not None:
+            self._refusal_log.tell(
                 code=refusal.code,
                 status=refusal.status,
                 upstream=route.name,
@@ -278,6 +279,8 @@ class Gateway:
 
     def tick(self, now: float) -> None:
         """One look at everything that has a time to end."""
+        if self._refusal_log is not None:
+            self._refusal_log.tick()
         for pool in self.pools.values():
             pool.tick(now)
         for exchange in list(self.exchanges):
