@@ -1,6 +1,6 @@
 """A process that only watches others: it holds the socket, starts the workers, and starts one again that has ended.
 
-    python -P -m vestibule.cli.supervisor '{"socket": 3, "workers": 2, "command": [...], "grace": 10, "form": "json"}'
+    python -P -m vestibule.cli.supervisor '{"listener": 3, "workers": 2, "command": [...], "grace": 10, "form": "json"}'
 
 `vestibule serve --workers N` becomes this program (`workers`), so that it keeps its process id and nothing of what it
 has loaded: this file imports only small parts of the standard library. It never accepts a connection. A worker says
@@ -45,8 +45,8 @@ class Worker:
 class Supervisor:
     """All times are of the monotonic clock."""
 
-    def __init__(self, *, sockets: list[int], workers: int, command: list[str], grace: float, form: str) -> None:
-        self.sockets = sockets
+    def __init__(self, *, listener: int, workers: int, command: list[str], grace: float, form: str) -> None:
+        self.listener = listener
         self.command = command
         self.grace = grace
         self.form = form
@@ -108,7 +108,7 @@ class Supervisor:
         self.started += 1
         ours, theirs = socket.socketpair()
         theirs.set_inheritable(True)
-        told = f"{self.started}:{self.sockets[slot % len(self.sockets)]}:{theirs.fileno()}"
+        told = f"{self.started}:{self.listener}:{theirs.fileno()}"
         at = self.command.index("serve") + 1
         command = [*self.command[:at], "--worker", told, *self.command[at:]]
         # A group of its own: a terminal's Ctrl-C is for this process, which passes it on in order.
@@ -151,8 +151,7 @@ class Supervisor:
         self.exit_code = exit_code
         self.end_reload()
         self.kill_at = time.monotonic() + self.grace + KILL_AFTER
-        for descriptor in self.sockets:  # the workers take what waits there; nothing new is to come to it
-            os.close(descriptor)
+        os.close(self.listener)  # the workers take what waits there; nothing new is to come to it
         self.send(signal.SIGTERM)
 
     def send(self, number: int) -> None:
