@@ -57,6 +57,7 @@ class Supervisor:
         self.failures = 0  # starts in a row that came to nothing
         self.size = workers
         self.has_served = False
+        self.had_terminal = os.isatty(0)  # when it is closed, SIGHUP means that nobody is there any more
         self.exit_code: int | None = None  # set while it ends
         self.kill_at = float("inf")
         self.reloading: list[Worker] = []  # the first one is at it
@@ -122,7 +123,7 @@ class Supervisor:
     def signalled(self, number: int) -> None:
         if number == signal.SIGCHLD:
             self.reap()
-        elif number == signal.SIGHUP:
+        elif number == signal.SIGHUP and self.had_terminal == os.isatty(0):
             self.begin_reload()
         elif self.exit_code is None:
             self.stop(130 if number == signal.SIGINT else 0)
