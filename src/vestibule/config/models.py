@@ -115,6 +115,12 @@ class UpstreamConfig(Model):
 
     name: Name = Field(description="Served at /{name}/mcp; a single upstream also at /mcp.", examples=["tickets"])
     url: UpstreamUrl = Field(description="Its streamable HTTP endpoint.", examples=["http://localhost:3000/mcp"])
+    socket: str = Field(
+        "",
+        description="The file of a Unix socket that it is asked at; url then says what it is called there, and its "
+        "path.",
+        examples=["/run/tickets.sock"],
+    )
     title: str = Field("", description="What people are shown. The name, when left out.", examples=["Tickets"])
     transport: Literal["streamable-http"] = Field(
         "streamable-http", description="How the upstream is spoken to.", examples=["streamable-http"]

@@ -9,15 +9,19 @@ from typing import Any
 from vestibule.errors import Refusal
 from vestibule.gateway.exchange import Exchange
 from vestibule.gateway.headers import Header
+from vestibule.gateway.heads import AnswerHeads
 from vestibule.gateway.judge import Judge
 from vestibule.gateway.lane import Lane
+from vestibule.gateway.proxied import ProxiedExchange
 from vestibule.gateway.refusals import render, status_line
 from vestibule.gateway.sessions import SessionBinding
-from vestibule.gateway.upstream import UpstreamPool
+from vestibule.gateway.upstreams import Pool, open_pool
 from vestibule.model import Principal, Reading, Resource, Upstream
 from vestibule.ports import Authenticator, CallLimits, CredentialSource, Doorkeeper, Entropy
 
 TICK_SECONDS = 1.0
+_REQUEST_ID = 8  # bytes
+_IDS_AT_ONCE = 256  # a question to the system for each would be a twentieth of a call's cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ class Route:
 
     name: str
     resource: Resource
-    pool: UpstreamPool
+    pool: Pool
     judge: Judge
     reading: Reading  # what a decision about a request hangs on
     call_limits: CallLimits | None
@@ -62,11 +66,8 @@ class Route:
     resource_metadata: str
     first_byte_seconds: float
     idle_seconds: float
-
-    def target(self, query: bytes) -> bytes:
-        """The request target at the upstream: its own path and query, then the client's query."""
-        joined = b"&".join(part for part in (self.pool.query, query) if part)
-        return b"%b?%b" % (self.pool.path, joined) if joined else self.pool.path
+    exchange: type[Exchange] = ProxiedExchange  # what becomes of a request here
+    methods: tuple[bytes, ...] = (b"POST", b"GET", b"DELETE")
 
 
 class Gateway:
@@ -101,6 +102,7 @@ class Gateway:
         self.limits = limits
         self.address_of = address_of
         self.counters = Counters()
+        self.heads = AnswerHeads()
         self.lanes: set[Lane] = set()
         self.exchanges: set[Exchange] = set()
         self.streams: set[Exchange] = set()
@@ -108,22 +110,23 @@ class Gateway:
         self.origins = frozenset(origin.lower().encode("ascii") for origin in origins)
         self._realm = realm
         self._entropy = entropy
+        self._request_ids: list[str] = []
         self._log = log
         self._hsts: tuple[Header, ...] = ((b"strict-transport-security", hsts),) if hsts else ()
         self._ticker: asyncio.Task[None] | None = None
         self._lane_class: type[Lane] | None = None
         self._owned: set[str] = set()  # the pools that are ours to close, by name
         sessions = SessionBinding(authenticator)
-        pools: dict[str, UpstreamPool] = {}
+        pools: dict[str, Pool] = {}
         for resource in resources:
             name = resource.upstream.name
             if name not in pools:
                 pool = predecessor.adoptable(resource.upstream) if predecessor is not None else None
                 if pool is None:
-                    pool = UpstreamPool(resource.upstream, tls)
+                    pool = open_pool(resource.upstream, tls)
                     self._owned.add(name)
                 pools[name] = pool
-        self.pools: Mapping[str, UpstreamPool] = pools
+        self.pools: Mapping[str, Pool] = pools
         self.routes: Mapping[bytes, Route] = {
             resource.path.encode("ascii"): Route(
                 name=resource.upstream.name,
@@ -151,7 +154,7 @@ class Gateway:
 
     # --- succession -------------------------------------------------------------------------------------------------
 
-    def adoptable(self, upstream: Upstream) -> UpstreamPool | None:
+    def adoptable(self, upstream: Upstream) -> Pool | None:
         """What a successor may go on using for this upstream: our pool, where nothing about the upstream differs."""
         pool = self.pools.get(upstream.name)
         return pool if pool is not None and pool.upstream == upstream else None
@@ -199,7 +202,11 @@ class Gateway:
     # --- answers ----------------------------------------------------------------------------------------------------
 
     def request_id(self) -> str:
-        return self._entropy(8).hex()
+        ids = self._request_ids
+        if not ids:
+            drawn = self._entropy(_REQUEST_ID * _IDS_AT_ONCE).hex()
+            ids += [drawn[at : at + 2 * _REQUEST_ID] for at in range(0, len(drawn), 2 * _REQUEST_ID)]
+        return ids.pop()
 
     def render(
         self,
@@ -209,7 +216,6 @@ class Gateway:
         rpc_id: str | int | None,
         request_id: str,
         close: bool,
-        allow: bytes,
         more: Sequence[Header] = (),
     ) -> bytes:
         refusals = self.counters.refusals
@@ -232,7 +238,7 @@ class Gateway:
             rpc_id=rpc_id,
             request_id=request_id,
             close=close,
-            allow=allow if refusal.status == 405 else b"",
+            allow=b", ".join(route.methods) if refusal.status == 405 else b"",
             more=(*self._hsts, *more),
         )
 
@@ -273,7 +279,7 @@ class Gateway:
     def tick(self, now: float) -> None:
         """One look at everything that has a time to end."""
         for pool in self.pools.values():
-            pool.close_idle(now)
+            pool.tick(now)
         for exchange in list(self.exchanges):
             exchange.tick(now)
         for lane in list(self.lanes):

@@ -4,7 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import cached_property, partial
 from ipaddress import ip_network
 from pathlib import Path
@@ -39,6 +39,7 @@ from vestibule.web.pages.render import form_origin
 from vestibule.wiring.administration import make_administration, make_office
 from vestibule.wiring.api_keys import make_api_keys
 from vestibule.wiring.audit import make_trail
+from vestibule.wiring.clock import seconds_of, utc_now
 from vestibule.wiring.foreign import make_foreign_tokens, servers_of
 from vestibule.wiring.issuers import make_assertion_directory
 from vestibule.wiring.judge import make_judge
@@ -59,10 +60,6 @@ from vestibule.wiring.tenants import TenantOffice, make_tenant_gate, make_tenant
 WATCH_INTERVAL = timedelta(seconds=1)  # a revocation reaches every replica within five
 SWEEP_INTERVAL = timedelta(minutes=5)
 KEYS_INTERVAL = timedelta(seconds=5)
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class House:
@@ -240,7 +237,7 @@ class House:
             origins=origins_of(configuration),
             resource_metadata_url=_metadata_url,
             realm=urlsplit(configuration.public_url).netloc,
-            clock=lambda: clock().timestamp(),
+            clock=seconds_of(clock),
             entropy=entropy,
             tls=lambda: client_context(ca_file),
             call_limits=limits.calls,

@@ -21,6 +21,7 @@ from vestibule.config.worker_rules import faults_of_change
 from vestibule.errors import ConfigurationError, Fault, StartError, StoreUnavailable
 from vestibule.gateway.lane import Lane
 from vestibule.gateway.leaving import end_endless
+from vestibule.gateway.sockets import probe_the_silent
 from vestibule.model import AuditEvent
 from vestibule.telemetry import event_logger
 from vestibule.wiring.doorway import Doorway
@@ -87,10 +88,12 @@ async def try_out(configuration: Configuration) -> None:
 def listen(host: str, port: int) -> socket.socket:
     """The listening socket, before anything else is made. Raises `StartError` when the port is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # named as TCP, so that asyncio, too, sends what is written at once (TCP_NODELAY)
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name == "posix":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe_the_silent(listener)
         listener.bind((host, port))
         listener.listen(2048)
         listener.setblocking(False)
