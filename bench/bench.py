@@ -39,7 +39,6 @@ class Bench:
     load: Load
     pace: Pace
     folder: Path
-    root: Path = field(default_factory=Path.cwd)  # where `python -m bench` works
     samples: list[Sample] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)  # by measure and peer: why it is not there
     measure: str = ""

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.request import Request, urlopen
 
 from bench.bench import Bench, turns
@@ -70,7 +71,12 @@ def measure(bench: Bench) -> None:
 @contextmanager
 def _server(bench: Bench) -> Iterator[int]:
     port = free_port()
-    program = Program([sys.executable, "-m", "bench.real_upstream", str(port)], bench.root, cores=FOR_THE_REST)
+    program = Program(
+        [sys.executable, "-m", "bench.real_upstream", str(port)],
+        bench.folder,
+        cores=FOR_THE_REST,
+        environ={"PYTHONPATH": str(Path.cwd())},
+    )
     program.wait_for(port, 40)
     try:
         yield port
