@@ -2,6 +2,7 @@
 
 import asyncio
 
+from tests.gateway.requests import request_of
 from tests.support.house import Door
 from tests.support.wire import Wire, head
 from vestibule.testing.recording_upstream import Exchange, RecordingUpstream, raw_answer
@@ -49,7 +50,7 @@ async def test_an_answer_before_the_request_was_whole_ends_both_connections(
             rest = await wire.rest()
         assert rest.data == b"early"
         assert rest.closed
-        assert door.house.gateway.pools["main"].take("default") is None
+        assert door.house.gateway.pools["main"].take(request_of("default")) is None
     finally:
         server.close()
 

@@ -4,9 +4,11 @@ import asyncio
 
 import pytest
 
+from tests.gateway.requests import request_of
 from tests.support.house import Door
 from tests.support.wire import Wire, head
 from vestibule.gateway.lane import Lane
+from vestibule.gateway.upstreams.http import HttpPool
 from vestibule.testing.recording_upstream import Exchange, RecordingUpstream
 
 BODY = b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
@@ -179,9 +181,11 @@ async def test_a_client_that_does_not_read_is_not_read_from(door: Door, upstream
 async def test_a_kept_connection_is_read_from_whoever_used_it_last(door: Door, upstream: RecordingUpstream) -> None:
     """A client that read its answer slowly would leave a connection behind on which no answer is ever seen."""
     pool = door.house.gateway.pools["main"]
-    connection = await pool.connect("acme")
+    assert isinstance(pool, HttpPool)
+    acme, globex = request_of("acme"), request_of("globex")
+    connection = await pool.connect(acme)
     connection.transport.pause_reading()
     pool.release(connection)
-    assert pool.take("globex") is None  # what a server remembers of a connection is one tenant's
-    assert pool.take("acme") is connection
+    assert pool.take(globex) is None  # what a server remembers of a connection is one tenant's
+    assert pool.take(acme) is connection
     assert connection.transport.is_reading()

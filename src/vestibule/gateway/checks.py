@@ -6,9 +6,6 @@ from collections.abc import Sequence
 from vestibule.errors import BadRequest, BodyTooLarge, HostDenied, MethodNotAllowed, OriginDenied
 from vestibule.gateway.headers import Header
 
-METHODS = frozenset({b"POST", b"GET", b"DELETE"})
-ALLOW = b"POST, GET, DELETE"
-
 _CREDENTIAL = re.compile(rb"token|api[-_.]?key|v(?:sk|at|rt|ac)_", re.IGNORECASE)
 _SINGLE = frozenset(
     b"authorization x-api-key x-token-provider origin host content-length content-type content-encoding mcp-session-id "
@@ -28,9 +25,10 @@ def check_single(headers: Sequence[Header]) -> None:
             seen.add(name)
 
 
-def check_method(method: bytes) -> None:
-    if method not in METHODS:
-        raise MethodNotAllowed("MCP is POST, GET and DELETE.", action="Use one of them.")
+def check_method(method: bytes, allowed: Sequence[bytes]) -> None:
+    if method not in allowed:
+        names = ", ".join(one.decode("ascii") for one in allowed)
+        raise MethodNotAllowed(f"What this address takes is {names}.", action="Use one of them.")
 
 
 def check_version(version: str) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from http import HTTPStatus
 
-from vestibule.errors import InvalidProof, Refusal
+from vestibule.errors import InvalidProof, Refusal, UpstreamCredentialFailed, UpstreamUnavailable
 from vestibule.gateway.headers import Header
 from vestibule.model import Resource
 from vestibule.protocol.bearer import challenge_for
@@ -50,3 +50,21 @@ def render(
         lines.append(b"connection: close\r\n")
     lines += [b"\r\n", body]
     return b"".join(lines)
+
+
+def unavailable(name: str, detail: str) -> UpstreamUnavailable:
+    """The upstream of that name cannot be reached, or has broken off. `detail`: for the log."""
+    return UpstreamUnavailable(
+        f"The MCP server {name} cannot be reached.",
+        action="Try again in a moment. If you run it: check that it runs, and its entry in upstreams.",
+        detail=detail,
+    )
+
+
+def credential_failed(name: str, status: int) -> UpstreamCredentialFailed:
+    """An upstream's own 401 or 403 is about us, not about the caller."""
+    return UpstreamCredentialFailed(
+        f"The MCP server {name} did not accept what this gateway showed it.",
+        action="Tell the operator: the upstream's credential is wrong, missing or expired.",
+        detail=f"upstream answered {status}",
+    )

@@ -4,14 +4,12 @@ A small body waits until it is whole and leaves with its head in one write; a lo
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from vestibule.gateway.framing import Framing
 from vestibule.gateway.headers import Header
 from vestibule.gateway.heads import request_head
-
-if TYPE_CHECKING:
-    from vestibule.gateway.gateway import Route
+from vestibule.gateway.lasting import Lasting, apart
+from vestibule.model import Era, Principal, TenantId
 
 SMALL_BODY = 64 * 1024
 _BEFORE_JSON = b" \t\r\n\0\xef\xbb\xbf\xfe\xff"  # blanks, and marks of byte orders that some parsers pass over
@@ -22,30 +20,50 @@ class ProxiedRequest:
 
     __slots__ = (
         "_framing",
+        "_parts",
         "_pieces",
-        "_query",
         "_received",
+        "era",
         "has_left",
         "headers",
         "is_batch",
         "is_whole",
         "method",
+        "principal",
+        "query",
         "session",
         "size",
     )
 
-    def __init__(self, method: bytes, query: bytes, headers: Sequence[Header], received: Framing) -> None:
+    def __init__(
+        self,
+        method: bytes,
+        query: bytes,
+        headers: Sequence[Header],
+        received: Framing,
+        *,
+        era: Era,
+        parts: tuple[Lasting, Sequence[Header]] | None = None,
+    ) -> None:
+        """`parts`: the headers that last and those that change, if somebody has told them apart already."""
         self.method = method
+        self.era = era
+        self._parts = parts
+        self.principal: Principal | None = None  # who asks, once that is known; None too where nobody has to say
         self.session: bytes | None = None  # what the upstream knows the client's session as
         self.is_whole = received.length is None and not received.chunked
         self.has_left = False
         self.is_batch: bool | None = None  # None: nothing has come that would tell
         self.size = 0
-        self._query = query
+        self.query = query
         self.headers = headers
         self._received = received
         self._framing = received
         self._pieces: list[bytes] = []
+
+    @property
+    def tenant(self) -> TenantId:
+        return self.principal.tenant if self.principal is not None else ""
 
     @property
     def is_long(self) -> bool:
@@ -67,15 +85,17 @@ class ProxiedRequest:
         self.is_whole = True
         return self._framing.end() if self.has_left else b""
 
-    def leave(self, route: "Route", injected: Sequence[Header]) -> bytes:
-        """The head, and what there is of the body."""
+    def leave(self, *, target: bytes, authority: bytes, injected: Sequence[Header]) -> bytes:
+        """The head, and what there is of the body, as it goes to an HTTP server."""
         if self.is_whole and self._received.chunked:
             self._framing = Framing(self.size, chunked=False)
+        lasting, changing = self._parts or apart(self.headers)
         parts = request_head(
             method=self.method,
-            target=route.target(self._query),
-            authority=route.pool.authority,
-            headers=self.headers,
+            target=target,
+            authority=authority,
+            lasting=lasting,
+            changing=changing,
             session=self.session,
             injected=injected,
         )
@@ -88,5 +108,5 @@ class ProxiedRequest:
         return b"".join(parts)
 
     def text(self) -> bytes:
-        """The whole body, if it is still here; else nothing. Only to name a refused request in its answer."""
+        """The whole body, if it is still here; else nothing."""
         return b"".join(self._pieces) if self.is_whole else b""

@@ -31,11 +31,27 @@ class ScopePattern:
 
 
 @dataclass(frozen=True, slots=True)
+class Command:
+    """A server that is a child process and speaks MCP on its standard input and output."""
+
+    arguments: tuple[str, ...]  # the program first; no shell reads them
+    environment: Mapping[str, Secret] = field(default_factory=dict)  # all that it gets, beside PATH and the like
+    working_directory: str = ""
+    instances: Literal["per-principal", "shared"] = "per-principal"  # shared: one for each tenant
+    idle: timedelta = timedelta(minutes=10)  # until one that nobody asks is stopped
+    stop_grace: timedelta = timedelta(seconds=5)  # from the end of its input to SIGTERM, and from there to SIGKILL
+    max_instances: int = 100
+
+
+@dataclass(frozen=True, slots=True)
 class Upstream:
     """Where an MCP server is, who may reach it, and what we show it."""
 
     name: str
-    url: str  # http://host:port/path of its streamable HTTP endpoint
+    url: str = ""  # http://host:port/path of its endpoint; empty for a command
+    transport: Literal["streamable-http", "sse", "stdio"] = "streamable-http"
+    socket: str = ""  # the file of a Unix socket that `url` is to be asked at
+    command: Command | None = None
     access: Literal["required", "api-key-only", "anonymous"] = "required"
     scopes: tuple[str, ...] = ()  # what every call needs
     optional_scopes: tuple[str, ...] = ()  # what may be asked for beside it

@@ -1,42 +1,36 @@
-"""Connections to one upstream: made, kept, reused, given up.
+"""Connections to an upstream that speaks streamable HTTP: made, kept, reused, given up.
 
 A connection is reused only after an answer that ended where its framing said it would, with nothing behind it and the
 whole request sent; anything else closes it, because the next answer on it could be somebody else's. And only for the
 same tenant: what a server remembers of a connection, it remembers of one organisation. Idle connections are kept for
-less time than common servers keep theirs (five seconds), newest first.
+less time than common servers keep theirs (five seconds), newest first; one that has ended meanwhile is not used. So a
+request is sent once: who cannot know whether the other side has read a byte of it must not send it again.
 """
 
 import asyncio
 import ssl
-from collections.abc import Callable
-from typing import Protocol, cast
+from collections.abc import Callable, Sequence
+from typing import cast
 from urllib.parse import urlsplit
 
 import httptools
 
 from vestibule.gateway.headers import Header
+from vestibule.gateway.request import ProxiedRequest
+from vestibule.gateway.sockets import has_news
+from vestibule.gateway.upstreams.dial import Dialer
+from vestibule.gateway.upstreams.lines import Answered
 from vestibule.model import TenantId, Upstream
 
 IDLE_SECONDS = 4.0
+BRIEFLY = 0.002  # seconds without use; the loop tells what has come before that, nearly always
 MAX_IDLE = 256
 MAX_CONNECTIONS = 20_000
 MAX_RESPONSE_HEAD = 64 * 1024
 
 
-class Answered(Protocol):
-    """Who waits for an answer: an exchange."""
-
-    def upstream_head(self, status: int, headers: list[Header], length: int | None) -> None: ...
-    def upstream_data(self, data: bytes) -> None: ...
-    def upstream_end(self) -> None: ...
-    def upstream_flush(self) -> None: ...
-    def upstream_lost(self, reason: str) -> None: ...
-    def upstream_paused(self) -> None: ...
-    def upstream_resumed(self) -> None: ...
-
-
-class UpstreamConnection(asyncio.Protocol):
-    """One connection. `exchange` is who uses it now."""
+class HttpLine(asyncio.Protocol):
+    """One connection. `exchange` is who uses it now. See `Line`."""
 
     __slots__ = (
         "_chunked",
@@ -56,7 +50,7 @@ class UpstreamConnection(asyncio.Protocol):
         "transport",
     )
 
-    def __init__(self, pool: "UpstreamPool", tenant: TenantId) -> None:
+    def __init__(self, pool: "HttpPool", tenant: TenantId) -> None:
         self.pool = pool
         self.tenant = tenant
         self.exchange: Answered | None = None
@@ -75,6 +69,34 @@ class UpstreamConnection(asyncio.Protocol):
         self._until_close = False
         self._ended = False
         self._keep_alive = False
+
+    # --- what an exchange asks --------------------------------------------------------------------------------------
+
+    def send(self, request: ProxiedRequest, injected: Sequence[Header], answered: Answered) -> None:
+        pool = self.pool
+        self.exchange = answered
+        self.request_sent = request.is_whole
+        head = request.leave(target=pool.target(request.query), authority=pool.authority, injected=injected)
+        self.transport.write(head)
+
+    def write(self, data: bytes) -> None:
+        self.transport.write(data)
+
+    def finish(self) -> None:
+        self.request_sent = True
+
+    def pause(self) -> None:
+        self.transport.pause_reading()
+
+    def resume(self) -> None:
+        self.transport.resume_reading()
+
+    def abandon(self) -> None:
+        self.exchange = None
+        self.transport.abort()
+
+    def give_back(self) -> None:
+        self.pool.release(self)
 
     # --- asyncio ----------------------------------------------------------------------------------------------------
 
@@ -124,11 +146,6 @@ class UpstreamConnection(asyncio.Protocol):
         if self.exchange is not None:
             self.exchange.upstream_resumed()
 
-    def abandon(self) -> None:
-        """Nobody waits for this answer any more; closing tells the upstream so."""
-        self.exchange = None
-        self.transport.abort()
-
     def _give_up(self, reason: str) -> None:
         exchange, self.exchange = self.exchange, None
         self.transport.abort()
@@ -176,54 +193,55 @@ class UpstreamConnection(asyncio.Protocol):
             self._ended = True
 
 
-class UpstreamPool:
-    """The connections to one upstream."""
+class HttpPool:
+    """The connections to one upstream. See `Pool`."""
+
+    takes_whole_requests = False
 
     def __init__(self, upstream: Upstream, tls: Callable[[], ssl.SSLContext]) -> None:
         parts = urlsplit(upstream.url)
-        self.upstream = upstream
-        self.host = parts.hostname or ""
-        self.port = parts.port or (443 if parts.scheme == "https" else 80)
         self.path = (parts.path or "/").encode("ascii")
         self.query = parts.query.encode("ascii")
         self.authority = parts.netloc.rpartition("@")[2].encode("ascii")
-        self._tls = tls if parts.scheme == "https" else None
-        self._idle: dict[TenantId, list[UpstreamConnection]] = {}
+        self.upstream = upstream
+        self._dialer = Dialer(upstream, tls)
+        self._idle: dict[TenantId, list[HttpLine]] = {}
         self._idle_count = 0
-        self._open: set[UpstreamConnection] = set()
+        self._open: set[HttpLine] = set()
 
     @property
     def size(self) -> int:
         return len(self._open)
 
-    def take(self, tenant: TenantId) -> UpstreamConnection | None:
-        """An idle connection of this tenant, or None: then `connect`."""
-        idle = self._idle.get(tenant)
+    def target(self, query: bytes) -> bytes:
+        """The request target at the upstream: its own path and query, then the client's query."""
+        joined = b"&".join(part for part in (self.query, query) if part)
+        return b"%b?%b" % (self.path, joined) if joined else self.path
+
+    def take(self, request: ProxiedRequest) -> HttpLine | None:
+        """An idle connection of this tenant."""
+        idle = self._idle.get(request.tenant)
+        if not idle:
+            return None
+        briefly = asyncio.get_running_loop().time() - BRIEFLY
         while idle:
             connection = idle.pop()
             self._idle_count -= 1
-            if not connection.transport.is_closing():
-                connection.request_sent = False
+            if connection.transport.is_closing():
+                continue
+            if connection.idle_since > briefly or not has_news(connection.transport):
                 return connection
+            connection.transport.abort()
         return None
 
-    async def connect(self, tenant: TenantId) -> UpstreamConnection:
-        """A new connection. Raises OSError or TimeoutError."""
+    async def connect(self, request: ProxiedRequest) -> HttpLine:
         if len(self._open) >= MAX_CONNECTIONS:
             raise OSError("too many connections to this upstream")
-        loop = asyncio.get_running_loop()
-        async with asyncio.timeout(self.upstream.timeouts.connect.total_seconds()):
-            _, connection = await loop.create_connection(
-                lambda: UpstreamConnection(self, tenant),
-                self.host,
-                self.port,
-                ssl=self._tls() if self._tls is not None else None,
-                server_hostname=self.host if self._tls is not None else None,
-            )
+        connection = await self._dialer.dial(lambda: HttpLine(self, request.tenant))
         self._open.add(connection)
         return connection
 
-    def release(self, connection: UpstreamConnection) -> None:
+    def release(self, connection: HttpLine) -> None:
         if self._idle_count >= MAX_IDLE:
             connection.transport.close()
             return
@@ -232,14 +250,14 @@ class UpstreamPool:
         self._idle.setdefault(connection.tenant, []).append(connection)
         self._idle_count += 1
 
-    def forget(self, connection: UpstreamConnection) -> None:
+    def forget(self, connection: HttpLine) -> None:
         self._open.discard(connection)
         idle = self._idle.get(connection.tenant)
         if idle and connection in idle:
             idle.remove(connection)
             self._idle_count -= 1
 
-    def close_idle(self, now: float) -> None:
+    def tick(self, now: float) -> None:
         """Close what has been idle for too long; the oldest stand first."""
         for tenant, idle in list(self._idle.items()):
             while idle and now - idle[0].idle_since > IDLE_SECONDS:
