@@ -7,6 +7,7 @@ they are to be compared. What cannot be measured here is named, with the reason.
 
 import argparse
 import json
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -40,9 +41,10 @@ def main() -> None:
 
 
 def _measure(options: argparse.Namespace, chosen: Sequence[ModuleType]) -> tuple[list[Sample], dict[str, str], str]:
-    seconds, rounds = (1.0, 2) if options.quick else (3.0, 5)
+    seconds, rounds = (0.7, 2) if options.quick else (2.0, 5)
     pace = Pace(options.seconds or seconds, options.rounds or rounds, options.quick)
     raise_file_limit()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
     try:
         with open_bench(pace) as bench:
             run(bench, chosen)
@@ -68,7 +70,7 @@ def _options() -> argparse.Namespace:
     names = [one.TABLE.measure for one in MEASURES]
     parser.add_argument("--only", nargs="+", choices=names, metavar="MEASURE", help=f"some of: {', '.join(names)}")
     parser.add_argument("--quick", action="store_true", help="a look in some minutes; the spread is greater")
-    parser.add_argument("--seconds", type=float, help="of each measurement (3; quick: 1)")
+    parser.add_argument("--seconds", type=float, help="of each measurement (2; quick: 0.7)")
     parser.add_argument("--rounds", type=int, help="turns that everybody has (5; quick: 2)")
     parser.add_argument("--json", type=Path, help="write everything that was measured to this file")
     parser.add_argument("--docs", action="store_true", help="write docs/benchmarks.md and its pictures")

@@ -56,7 +56,7 @@ def measure(bench: Bench) -> None:
             else:
                 requests[name] = bench.request(content)
         for turn, name in turns(bench, bench.pace.some(3), list(requests)):
-            one = bench.closed(peers[name], requests[name], seconds=max(2.0, bench.pace.seconds), connections=8)
+            one = bench.closed(peers[name], requests[name], seconds=max(1.0, bench.pace.seconds), connections=8)
             bench.record(
                 name,
                 turn,
