@@ -8,6 +8,7 @@ from typing import Any
 
 from vestibule.errors import Refusal
 from vestibule.gateway.exchange import Exchange
+from vestibule.gateway.forward_auth import NOWHERE, PATH, ForwardAuth, auth_route, question_route
 from vestibule.gateway.headers import Header
 from vestibule.gateway.judge import Judge
 from vestibule.gateway.lane import Lane
@@ -43,6 +44,7 @@ class Counters:
 
     requests: int = 0
     refusals: dict[str, int] = field(default_factory=dict)
+    vouched: int = 0  # answers of /auth that let somebody in
     malformed: int = 0
     broken_answers: int = 0
 
@@ -89,11 +91,14 @@ class Gateway:
         call_limits: CallLimits | None = None,
         address_of: Callable[[str, Sequence[str]], str] = lambda peer, forwarded: peer,
         log: Callable[..., None] | None = None,
+        forward_auth: ForwardAuth | None = None,
     ) -> None:
+        """`forward_auth`: what /auth needs, where a proxy serves one of the resources."""
         self.doorkeeper = doorkeeper
         self.clock = clock
         self.limits = limits
         self.address_of = address_of
+        self.forward_auth = forward_auth
         self.counters = Counters()
         self.lanes: set[Lane] = set()
         self.exchanges: set[Exchange] = set()
@@ -107,14 +112,15 @@ class Gateway:
         sessions = SessionBinding(authenticator)
         pools: dict[str, Pool] = {}
         for upstream in (resource.upstream for resource in resources):
-            if upstream.name not in pools:
+            if upstream.name not in pools and upstream.served_by == "gateway":
                 pools[upstream.name] = open_pool(upstream, tls)
         self.pools: Mapping[str, Pool] = pools
-        self.routes: Mapping[bytes, Route] = {
-            resource.path.encode("ascii"): Route(
+        self.routes: dict[bytes, Route] = {}
+        for resource in resources:
+            route = Route(
                 name=resource.upstream.name,
                 resource=resource,
-                pool=pools[resource.upstream.name],
+                pool=pools.get(resource.upstream.name, NOWHERE),
                 judge=judge,
                 reading=judge.reading(resource),
                 call_limits=call_limits,
@@ -125,8 +131,12 @@ class Gateway:
                 first_byte_seconds=resource.upstream.timeouts.first_byte.total_seconds(),
                 idle_seconds=resource.upstream.timeouts.idle_stream.total_seconds(),
             )
-            for resource in resources
-        }
+            path = resource.path.encode("ascii")
+            if resource.upstream.served_by == "gateway":
+                self.routes[path] = route
+            else:
+                self.routes[PATH + path] = auth_route(route, authenticator)
+                self.routes.setdefault(PATH, question_route(self.routes[PATH + path]))
         doorkeeper.on_revoked(self._end_revoked)
 
     def protocol_class(self) -> type[Lane]:
@@ -236,6 +246,7 @@ class Gateway:
         return {
             "requests": self.counters.requests,
             "refusals": dict(self.counters.refusals),
+            "vouched": self.counters.vouched,
             "streams": len(self.streams),
             "connections": len(self.lanes),
             "upstream_connections": {name: pool.size for name, pool in self.pools.items()},

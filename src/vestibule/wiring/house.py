@@ -45,6 +45,7 @@ from vestibule.wiring.administration import make_administration, make_office
 from vestibule.wiring.api_keys import make_api_keys
 from vestibule.wiring.audit import make_trail
 from vestibule.wiring.foreign import make_foreign_tokens, servers_of
+from vestibule.wiring.forward_auth import make_forward_auth
 from vestibule.wiring.issuers import make_assertion_directory
 from vestibule.wiring.judge import make_judge
 from vestibule.wiring.keyholder import Keyholder, make_key_ring
@@ -267,6 +268,7 @@ class House:
             address_of=partial(caller_address, trusted=trusted_proxies),
             limits=GatewayLimits(max_body=configuration.http.max_body, max_head=configuration.http.max_head),
             log=event_logger("gateway"),
+            forward_auth=make_forward_auth(configuration, ring, entropy),
         )
         office = make_office(server, resources)
         tenant_office = TenantOffice(configuration, store, server)

@@ -56,6 +56,8 @@ def _upstream(one: UpstreamConfig) -> Upstream:
     return Upstream(
         name=one.name,
         url=one.url,
+        served_by=one.served_by,
+        trust_routing_headers=one.trust_routing_headers,
         access=one.access,
         scopes=one.scopes.default,
         optional_scopes=tuple(scope for scope in one.scopes.offered if scope not in one.scopes.default),
