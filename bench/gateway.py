@@ -99,27 +99,28 @@ def run(folder: Path, seconds: int, rounds: int, connections: int) -> dict[str, 
             process.wait(10)
 
 
-async def _token(url: str, folder: Path) -> str:
+async def _token(url: str, folder: Path, *, path: str = "/mcp") -> str:
     """Sign in as a real client does."""
     async with httpx2.AsyncClient(trust_env=False) as http:
         for _ in range(200):
             try:
-                await http.get(f"{url}/healthz")
-                break
+                if (await http.get(f"{url}/healthz")).status_code == 200:
+                    break
             except httpx2.TransportError:
-                await asyncio.sleep(0.05)
+                pass
+            await asyncio.sleep(0.05)
         door = Door(url, None, None, folder, http)  # type: ignore[arg-type]  # another process: only its URL is used
         client = await door.register()
-        flow = Flow(door, client)
+        flow = Flow(door, client, resource=f"{url}{path}")
         flow.code = (await Visitor(door).approve(flow))["code"]
         return str((await flow.redeem()).json()["access_token"])
 
 
-def _script(folder: Path, token: str) -> Path:
-    path = folder / "call.lua"
-    path.write_text(
+def _script(folder: Path, token: str, *, path: str = "/mcp") -> Path:
+    file = folder / "call.lua"
+    file.write_text(
         f"""wrk.method = "POST"
-wrk.path = "/mcp"
+wrk.path = "{path}"
 wrk.body = [[{json.dumps(_CALL)}]]
 wrk.headers["Content-Type"] = "application/json"
 wrk.headers["Accept"] = "application/json, text/event-stream"
@@ -129,7 +130,7 @@ wrk.headers["Mcp-Name"] = "search"
 wrk.headers["Authorization"] = "Bearer {token}"
 """
     )
-    return path
+    return file
 
 
 def _wrk(script: Path, port: int, seconds: int, connections: int) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """What clients try at an MCP server behind somebody's own proxy: nginx, Caddy, Envoy as the examples configure them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 NAMES = "user subject issuer tenant client scopes roles request-id assertion refusal".split()
 FORGED = "forged-by-a-client"
-SPELLINGS = {
+SPELLINGS: dict[str, Callable[[str], str]] = {
     "as it is": lambda name: f"X-Vestibule-{name.title()}",
     "upper case": lambda name: f"X-VESTIBULE-{name.upper()}",
     "underscores": lambda name: f"X_Vestibule_{name.replace('-', '_')}",
