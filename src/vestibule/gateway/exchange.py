@@ -9,10 +9,12 @@ An exchange is refused at most once, and only before its answer has begun. Nothi
 a request where a decision hangs on it.
 """
 
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from vestibule.errors import Allowance, BadRequest, BodyTooLarge, Refusal, StoreUnavailable, TokenRevoked
+from vestibule.gateway.checks import check_host
 from vestibule.gateway.headers import Header
 from vestibule.gateway.request import ProxiedRequest
 from vestibule.model import NO_OPERATION, Operation, Principal
@@ -74,7 +76,16 @@ class Exchange:
         """Whether its answer is an event stream, which may end between any two events."""
         return False
 
+    @property
+    def may_be_call(self) -> bool:
+        """Whether the trail hears of it: a GET or DELETE asks for nothing."""
+        return self.request.method == b"POST"
+
     # --- what a kind of exchange does -------------------------------------------------------------------------------
+
+    def check_addressed(self, host: bytes, changing: Mapping[bytes, bytes], hosts: frozenset[bytes]) -> None:
+        """That the request is for a name of ours. `changing`: the header lines that differ from one to the next."""
+        check_host(host, hosts)
 
     def leave(self) -> None:
         """The request has been admitted, judged and told of; its body is whole, or too long to wait for."""

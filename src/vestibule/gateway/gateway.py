@@ -8,6 +8,7 @@ from typing import Any
 
 from vestibule.errors import Refusal
 from vestibule.gateway.exchange import Exchange
+from vestibule.gateway.forward_auth import NOWHERE, PATH, ForwardAuth, auth_route, question_route
 from vestibule.gateway.headers import Header
 from vestibule.gateway.heads import AnswerHeads
 from vestibule.gateway.judge import Judge
@@ -47,6 +48,7 @@ class Counters:
 
     requests: int = 0
     refusals: dict[str, int] = field(default_factory=dict)
+    vouched: int = 0  # answers of /auth that let somebody in
     malformed: int = 0
     broken_answers: int = 0
 
@@ -95,13 +97,16 @@ class Gateway:
         log: Callable[..., None] | None = None,
         hsts: bytes = b"",
         predecessor: "Gateway | None" = None,
+        forward_auth: ForwardAuth | None = None,
     ) -> None:
         """`hsts`: what Strict-Transport-Security says, or nothing. `predecessor`: whose connections to upstreams that
-        are the same are used on; `take_over` has to follow."""
+        are the same are used on; `take_over` has to follow. `forward_auth`: what /auth needs, where a proxy serves one
+        of the resources."""
         self.doorkeeper = doorkeeper
         self.clock = clock
         self.limits = limits
         self.address_of = address_of
+        self.forward_auth = forward_auth
         self.counters = Counters()
         self.heads = AnswerHeads()
         self.lanes: set[Lane] = set()
@@ -122,18 +127,19 @@ class Gateway:
         pools: dict[str, Pool] = {}
         for resource in resources:
             name = resource.upstream.name
-            if name not in pools:
+            if name not in pools and resource.upstream.served_by == "gateway":
                 pool = predecessor.adoptable(resource.upstream) if predecessor is not None else None
                 if pool is None:
                     pool = open_pool(resource.upstream, tls)
                     self._owned.add(name)
                 pools[name] = pool
         self.pools: Mapping[str, Pool] = pools
-        self.routes: Mapping[bytes, Route] = {
-            resource.path.encode("ascii"): Route(
+        self.routes: dict[bytes, Route] = {}
+        for resource in resources:
+            route = Route(
                 name=resource.upstream.name,
                 resource=resource,
-                pool=pools[resource.upstream.name],
+                pool=pools.get(resource.upstream.name, NOWHERE),
                 judge=judge,
                 reading=judge.reading(resource),
                 call_limits=call_limits,
@@ -144,8 +150,12 @@ class Gateway:
                 first_byte_seconds=resource.upstream.timeouts.first_byte.total_seconds(),
                 idle_seconds=resource.upstream.timeouts.idle_stream.total_seconds(),
             )
-            for resource in resources
-        }
+            path = resource.path.encode("ascii")
+            if resource.upstream.served_by == "gateway":
+                self.routes[path] = route
+            else:
+                self.routes[PATH + path] = auth_route(route, authenticator)
+                self.routes.setdefault(PATH, question_route(self.routes[PATH + path]))
         doorkeeper.on_revoked(self._end_revoked)
 
     def protocol_class(self) -> type[Lane]:
@@ -293,6 +303,7 @@ class Gateway:
         return {
             "requests": self.counters.requests,
             "refusals": dict(self.counters.refusals),
+            "vouched": self.counters.vouched,
             "streams": len(self.streams),
             "connections": len(self.lanes),
             "upstream_connections": {name: pool.size for name, pool in self.pools.items()},

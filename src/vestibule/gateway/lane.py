@@ -22,7 +22,6 @@ from vestibule.errors import (
 from vestibule.gateway.admission import Admission
 from vestibule.gateway.checks import (
     check_framing,
-    check_host,
     check_length,
     check_method,
     check_origin,
@@ -294,7 +293,7 @@ class Lane(HttpToolsProtocol):
             lasting.check_single()
             check_method(method, route.methods)
             check_version(version)
-            check_host(lasting.host, gateway.hosts)
+            exchange.check_addressed(lasting.host, single, gateway.hosts)
             check_origin(lasting.origin, gateway.origins)
             check_length(length, gateway.limits.max_body)
             check_framing(method, length, chunked=chunked)
@@ -314,12 +313,16 @@ class Lane(HttpToolsProtocol):
         if self.expect_100_continue:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
+    @property
+    def peer(self) -> str:
+        """The address of whoever is connected: the caller's, or a proxy's."""
+        return self.client[0] if self.client else ""
+
     def address(self) -> str:
         """The caller's, as far as the proxies before us can be believed."""
         if self._address is None:
-            peer = self.client[0] if self.client else ""
             forwarded = [value.decode("latin-1") for name, value in self.headers if name == b"x-forwarded-for"]
-            self._address = self.gateway.address_of(peer, forwarded)
+            self._address = self.gateway.address_of(self.peer, forwarded)
         return self._address
 
     def network(self) -> str:
