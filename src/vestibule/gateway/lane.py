@@ -30,6 +30,7 @@ from vestibule.gateway.checks import (
     check_single,
     check_version,
 )
+from vestibule.gateway.declined import read_rest
 from vestibule.gateway.exchange import Exchange
 from vestibule.gateway.framing import Framing
 from vestibule.gateway.headers import Header
@@ -85,6 +86,7 @@ class Lane(HttpToolsProtocol):
         self._is_ours = False
         self._deaf = False
         self._swallowing = False
+        self._declined: Framing | None = None  # of a body behind the offer of another protocol
         self._head_done = False
         self._body_over = True
         self._weight = Weight(self.gateway.limits)
@@ -134,7 +136,8 @@ class Lane(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             # Java's client offers h2c with every first request. Declining is to go on as if nothing had been offered
             # (RFC 9110 §7.8); llhttp has stopped there, so what follows the request is for a new parser.
-            self.parser = httptools.HttpRequestParser(self)
+            declined, self._declined = self._declined, None
+            self.parser = read_rest(self, declined) if declined else httptools.HttpRequestParser(self)
             return int(upgrade.args[0])
         except httptools.HttpParserError:
             self._refuse_connection(BadRequest("The request is not well-formed HTTP/1.1."))
@@ -174,13 +177,14 @@ class Lane(HttpToolsProtocol):
         # With an answer on its way or waiting to be read, the next request is not: refusals cost us ten times the bytes
         # that they cost a client, and a client that reads as it should is never here.
         if self._in_flight() or self.is_unread:
-            self._stop_reading()
+            self.stop_reading()
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
         self._is_ours = False
         self._head_done = False
         self._body_over = False
+        self._declined = None
         self._weight.begin()
         self._address = None
 
@@ -233,6 +237,8 @@ class Lane(HttpToolsProtocol):
             self._exchange.body(body)
 
     def on_message_complete(self) -> None:
+        if self._declined:
+            return  # only its head is; see `declined`
         self._body_over = True
         if not self._is_ours:
             super().on_message_complete()
@@ -262,6 +268,8 @@ class Lane(HttpToolsProtocol):
             raise _StopReading
         if self.parser.should_upgrade():
             self.headers = [(name, value) for name, value in self.headers if name not in (b"upgrade", b"connection")]
+            length = next((int(value) for name, value in self.headers if name == b"content-length"), 0)
+            self._declined = Framing(length or None, bool(codings)) if length or codings else None
 
     # --- one request ------------------------------------------------------------------------------------------------
 
@@ -454,7 +462,8 @@ class Lane(HttpToolsProtocol):
         if self._body_over:
             self._patience.begin(Turn.REQUEST, self.loop.time())
 
-    def _stop_reading(self) -> None:
+    def stop_reading(self) -> None:
+        """What comes now is another request, and it is not read. Only for what a parser calls."""
         self._deaf = True
         self.is_closing_soon = True
         if self._exchange is not None:
