@@ -11,6 +11,7 @@ from vestibule.gateway.exchange import Exchange
 from vestibule.gateway.headers import Header
 from vestibule.gateway.judge import Judge
 from vestibule.gateway.lane import Lane
+from vestibule.gateway.memory import CrowdWatch
 from vestibule.gateway.proxied import ProxiedExchange
 from vestibule.gateway.refusals import render, status_line
 from vestibule.gateway.sessions import SessionBinding
@@ -104,6 +105,7 @@ class Gateway:
         self._entropy = entropy
         self._log = log
         self._ticker: asyncio.Task[None] | None = None
+        self._crowd = CrowdWatch()
         sessions = SessionBinding(authenticator)
         pools: dict[str, Pool] = {}
         for upstream in (resource.upstream for resource in resources):
@@ -230,6 +232,7 @@ class Gateway:
             exchange.tick(now)
         for lane in list(self.lanes):
             lane.tick(now)
+        self._crowd.look(len(self.lanes))
 
     def snapshot(self) -> Mapping[str, Any]:
         """For readiness and metrics."""

@@ -7,6 +7,7 @@ connection closes after the answer, and the client, as HTTP has it, sends it aga
 """
 
 import asyncio
+import weakref
 from collections.abc import Coroutine, Sequence
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, cast
@@ -65,13 +66,15 @@ class _Flow(FlowControl):
 
     def __init__(self, lane: "Lane") -> None:
         super().__init__(lane.transport)
-        self._lane = lane
+        self._lane = weakref.ref(lane)  # it has us; a connection that is over is not to wait for the collector
 
     def pause_reading(self) -> None:
-        self._lane.hold(Hold.APPLICATION)
+        if (lane := self._lane()) is not None:
+            lane.hold(Hold.APPLICATION)
 
     def resume_reading(self) -> None:
-        self._lane.release(Hold.APPLICATION)
+        if (lane := self._lane()) is not None:
+            lane.release(Hold.APPLICATION)
 
 
 class Lane(HttpToolsProtocol):

@@ -129,6 +129,7 @@ class HttpLine(asyncio.Protocol):
             exchange.upstream_end()
 
     def connection_lost(self, error: Exception | None) -> None:
+        self._parser = cast("httptools.HttpResponseParser", None)  # it has us; neither is to wait for the collector
         self.pool.forget(self)
         if self.exchange is None:
             return
