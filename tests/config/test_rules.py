@@ -251,7 +251,6 @@ REFUSED = [
     ("shared", f"{UPSTREAM}shared: memcached://localhost\n", "neither memory nor"),
     ("shared", f"{UPSTREAM}shared: 'rediss://cache?ssl_cert_reqs=none'\n", "only db"),
     ("shared", f"{PUBLIC}{UPSTREAM}shared: 'redis://:swordfish@cache:6379'\n", "stands in the file"),
-    ("tls", f"{UPSTREAM}tls: {{cert: a, key: b}}\n", "yet"),
     ("identity_providers[0].tenant", f"{UPSTREAM}identity_providers: [{{kind: entra, tenant: common}}]\n", "everybody"),
     ("identity_providers[0].kind", f"{UPSTREAM}identity_providers: [{{kind: saml}}]\n", "no such kind"),
     *(

@@ -140,7 +140,7 @@ class Crowded:
 
 async def until(true: Callable[[], bool], seconds: float = 30) -> None:
     async with asyncio.timeout(seconds):
-        while not true():  # noqa: ASYNC110 - many things make it true
+        while not true():
             await asyncio.sleep(0.02)
 
 

@@ -71,6 +71,8 @@ from vestibule.config.tenant_rules import (
     tenants_are_told_apart,
     tenants_name_what_there_is,
 )
+from vestibule.config.tls_rules import TLS_RULES
+from vestibule.config.worker_rules import WORKER_RULES
 from vestibule.errors import Fault, InvalidScope
 from vestibule.protocol.scope import read_scope
 
@@ -343,4 +345,6 @@ RULES: tuple[Rule, ...] = (
     upstreams_with_limits_exist,
     audit_file_can_be_made,
     collector_answers_in_time,
+    *TLS_RULES,
+    *WORKER_RULES,
 )

@@ -204,6 +204,7 @@ class HttpPool:
         self.path = (parts.path or "/").encode("ascii")
         self.query = parts.query.encode("ascii")
         self.authority = parts.netloc.rpartition("@")[2].encode("ascii")
+        self.upstream = upstream
         self._dialer = Dialer(upstream, tls)
         self._idle: dict[TenantId, list[HttpLine]] = {}
         self._idle_count = 0
