@@ -13,6 +13,7 @@ from vestibule.gateway.headers import Header
 from vestibule.gateway.heads import AnswerHeads
 from vestibule.gateway.judge import Judge
 from vestibule.gateway.lane import Lane
+from vestibule.gateway.memory import CrowdWatch
 from vestibule.gateway.proxied import ProxiedExchange
 from vestibule.gateway.refusal_log import RefusalLog
 from vestibule.gateway.refusals import render, status_line
@@ -121,6 +122,7 @@ class Gateway:
         self._refusal_log = RefusalLog(log) if log is not None else None
         self._hsts: tuple[Header, ...] = ((b"strict-transport-security", hsts),) if hsts else ()
         self._ticker: asyncio.Task[None] | None = None
+        self._crowd = CrowdWatch()
         self._lane_class: type[Lane] | None = None
         self._owned: set[str] = set()  # the pools that are ours to close, by name
         sessions = SessionBinding(authenticator)
@@ -297,6 +299,7 @@ class Gateway:
             exchange.tick(now)
         for lane in list(self.lanes):
             lane.tick(now)
+        self._crowd.look(len(self.lanes))
 
     def snapshot(self) -> Mapping[str, Any]:
         """For readiness and metrics."""
