@@ -108,7 +108,7 @@ class Gateway:
         pools: dict[str, Pool] = {}
         for upstream in (resource.upstream for resource in resources):
             if upstream.name not in pools:
-                pools[upstream.name] = open_pool(upstream, tls)
+                pools[upstream.name] = open_pool(upstream, tls, self.report)
         self.pools: Mapping[str, Pool] = pools
         self.routes: Mapping[bytes, Route] = {
             resource.path.encode("ascii"): Route(
@@ -149,6 +149,7 @@ class Gateway:
             exchange.stop()
         for pool in self.pools.values():
             pool.close()
+        await asyncio.gather(*(pool.wait_closed() for pool in self.pools.values()))
 
     # --- answers ----------------------------------------------------------------------------------------------------
 
@@ -215,6 +216,8 @@ class Gateway:
         for exchange in list(self.exchanges):
             if exchange.principal is not None and unwelcome(exchange.principal):
                 exchange.revoke(now)
+        for pool in self.pools.values():
+            pool.revoke(unwelcome)
 
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()
