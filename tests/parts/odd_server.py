@@ -13,7 +13,7 @@ import time
 from typing import Any
 
 SCHEMA = {"type": "object", "properties": {"region": {"type": "string", "x-mcp-header": "Region"}}}
-TOOLS = "echo garbage long_line flood exit twice wrong close never where chatty ask seen slow big change".split()
+TOOLS = "echo garbage long_line flood exit fall twice wrong close never where chatty ask seen slow big change".split()
 cancelled: list[Any] = []
 seen: list[str] = []
 
@@ -46,6 +46,9 @@ def call(rpc_id: Any, params: dict[str, Any]) -> None:
     elif name == "flood":
         sys.stderr.write("a line of nothing much\n" * 200_000 + "y" * 3_000_000)
     elif name == "exit":
+        os._exit(3)
+    elif name == "fall":
+        tell({"method": "notifications/progress", "params": {"progressToken": token, "progress": 1}})
         os._exit(3)
     elif name == "wrong":
         for other in (rpc_id + 1, str(rpc_id), 0, -1, None, 10**30, 1.5):
