@@ -60,7 +60,9 @@ def call(rpc_id: Any, params: dict[str, Any]) -> None:
         for step in range(arguments.get("times", 3)):
             if token is not None:
                 tell({"method": "notifications/progress", "params": {"progressToken": token, "progress": step}})
-            tell({"method": "notifications/message", "params": {"level": "info", "data": "z" * arguments.get("size", 1)}})
+            tell(
+                {"method": "notifications/message", "params": {"level": "info", "data": "z" * arguments.get("size", 1)}}
+            )
     elif name == "ask":
         tell({"id": "q-1", "method": "elicitation/create", "params": {"message": "Well?"}})
         reply = json.loads(sys.stdin.readline())

@@ -69,7 +69,11 @@ class Bench:
     def tool(self, name: str, **arguments: Any) -> tuple[Answer, Line]:
         params = {"name": name, "arguments": arguments, "_meta": {**META, "progressToken": 1}}
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).encode()
-        headers = [(b"mcp-protocol-version", b"2026-07-28"), (b"mcp-method", b"tools/call"), (b"mcp-name", name.encode())]
+        headers = [
+            (b"mcp-protocol-version", b"2026-07-28"),
+            (b"mcp-method", b"tools/call"),
+            (b"mcp-name", name.encode()),
+        ]
         request = ProxiedRequest(b"POST", b"", headers, Framing(len(body), chunked=False), era=Era.MODERN)
         request.add(body)
         request.finish()
