@@ -121,8 +121,8 @@ async def test_there_is_one_get_stream_at_a_time(door: Door, client: LegacyClien
 
 
 async def test_a_client_that_leaves_cancels_nothing(door: Door, client: LegacyClient) -> None:
+    content = client.body("tools/call", {"name": "never"}, 5)
     with pytest.raises(httpx2.ReadTimeout):
-        content = client.body("tools/call", {"name": "never"}, 5)
         await door.http.post(door.mcp, headers=client.headers(), content=content, timeout=0.3)
     assert text_of(await client.tool("seen"))["cancelled"] == []
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -97,7 +98,7 @@ async def test_a_listening_client_that_does_not_read_holds_nobody_up(tmp_path: P
         reader.cancel()
 
 
-async def _unread(door: Door, token: str, params: dict[str, object], meta: dict[str, object]) -> None:
+async def _unread(door: Door, token: str, params: dict[str, Any], meta: dict[str, Any]) -> None:
     from tests.support.stdio import META
 
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {**params, "_meta": {**META, **meta}}}

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 SCHEMA = {"type": "object", "properties": {"region": {"type": "string", "x-mcp-header": "Region"}}}
@@ -76,7 +77,9 @@ def call(rpc_id: Any, params: dict[str, Any]) -> None:
     if name == "never":
         return
     if name == "where":
-        text(rpc_id, {"environment": dict(os.environ), "folder": os.getcwd(), "pid": os.getpid(), "words": sys.argv})
+        text(
+            rpc_id, {"environment": dict(os.environ), "folder": str(Path.cwd()), "pid": os.getpid(), "words": sys.argv}
+        )
     elif name == "seen":
         text(rpc_id, {"cancelled": cancelled, "seen": seen, "pid": os.getpid()})
     elif name == "big":
@@ -91,9 +94,9 @@ def handle(message: dict[str, Any]) -> None:
     method, rpc_id, params = message.get("method", ""), message.get("id"), message.get("params") or {}
     seen.append(method)
     if method == "initialize":
-        version, offers = params["protocolVersion"], {"tools": {}, "logging": {}, "tasks": {}, "resources": {}}
+        offers: dict[str, Any] = {"tools": {}, "logging": {}, "tasks": {}, "resources": {}}
         about = {"name": "odd", "version": "1"}
-        answer(rpc_id, {"protocolVersion": version, "capabilities": offers, "serverInfo": about})
+        answer(rpc_id, {"protocolVersion": params["protocolVersion"], "capabilities": offers, "serverInfo": about})
     elif method == "tools/list":
         cacheable = {"ttlMs": 0, "cacheScope": "private"}
         answer(rpc_id, {"tools": [{"name": name, "inputSchema": SCHEMA} for name in TOOLS], **cacheable})
