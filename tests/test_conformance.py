@@ -57,6 +57,8 @@ NOT_ON_A_PIPE = {
     "2025-11-25": {
         "server-sse-polling": "the server closes an HTTP stream in mid-call, and the client takes it up again by "
         "Last-Event-ID (SEP-1699); a pipe has neither, and our own streams stay open until the answer",
+        "server-sse-multiple-streams": "its three answers are documents, because nothing comes before them; the check "
+        "of streams then only informs, and the one that several requests are answered at once passes",
     },
     "2026-07-28": {},
 }
