@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from vestibule.errors import Allowance, BadRequest, BodyTooLarge, Refusal, StoreUnavailable, TokenRevoked
 from vestibule.gateway.headers import Header
 from vestibule.gateway.request import ProxiedRequest
-from vestibule.model import Operation, Principal
+from vestibule.model import NO_OPERATION, Operation, Principal
 from vestibule.protocol.messages import id_of
 from vestibule.protocol.rate_limit import rate_limit_headers
 
@@ -64,7 +64,7 @@ class Exchange:
         self.keep_alive = keep_alive
         self.request_id = request_id
         self.next_nonce = ""  # of DPoP, for the client to use next
-        self.operation = Operation()
+        self.operation: Operation = NO_OPERATION
         self.is_judged = False
         self.allowance: Allowance | None = None
         self.deadline = 0.0  # on the loop's clock; 0: none

@@ -30,6 +30,6 @@ def _open_stdio(upstream: Upstream, command: Command, report: Report) -> Pool:
     from vestibule.gateway.upstreams.bridge import BridgePool, BridgeSettings
     from vestibule.gateway.upstreams.stdio import StdioChannel
 
-    settings = BridgeSettings(upstream.name, command.instances, command.idle, command.max_instances)
+    settings = BridgeSettings(upstream, command.instances, command.idle, command.max_instances)
     told = partial(report, upstream=upstream.name)
     return BridgePool(settings, lambda caller: StdioChannel(command, report=told, clock=time.monotonic), report=report)
