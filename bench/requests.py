@@ -55,4 +55,4 @@ def _body(name: str, size: int, version: str) -> bytes:
 
 def call_body(size: int = 1024) -> str:
     """Of a tools/call of so many bytes."""
-    return _body("search", size, MODERN).decode()
+    return _body("search", size, VERSION).decode()

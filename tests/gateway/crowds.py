@@ -157,7 +157,7 @@ async def crowded(folder: Path, *, files: int = 0) -> AsyncIterator[Crowded]:
     if files:
         command = ["sh", "-c", f'ulimit -n {files} && exec "$@"', "sh", *command]
     with log.open("wb") as out:
-        process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+        process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=out)  # noqa: ASYNC220
     try:
         token = await sign_in(f"http://127.0.0.1:{port}", folder)
         yield Crowded(process, port, token, log, streams)

@@ -8,16 +8,6 @@ from vestibule.errors import Fault
 _THE_PROXYS = "its calls do not pass here: your proxy relays them"
 
 
-def upstreams_are_found(configuration: Configuration) -> Iterator[Fault]:
-    for index, upstream in enumerate(configuration.upstreams):
-        if upstream.served_by == "gateway" and not upstream.url:
-            yield Fault(
-                f"upstreams[{index}].url",
-                "it is missing: nobody knows where the MCP server is",
-                "give its URL; or served_by: proxy, if your own proxy relays the calls",
-            )
-
-
 def what_a_proxy_serves_is_the_proxys(configuration: Configuration) -> Iterator[Fault]:
     for index, upstream in enumerate(configuration.upstreams):
         where = f"upstreams[{index}]"
@@ -52,4 +42,4 @@ def notes_on_forward_auth(configuration: Configuration) -> Iterator[str]:
             )
 
 
-FORWARD_AUTH_RULES = (upstreams_are_found, what_a_proxy_serves_is_the_proxys, proxies_that_ask_are_named)
+FORWARD_AUTH_RULES = (what_a_proxy_serves_is_the_proxys, proxies_that_ask_are_named)

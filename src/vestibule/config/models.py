@@ -35,7 +35,15 @@ from vestibule.config.resource_server import ResourceServerConfig
 from vestibule.config.sections import HttpConfig, KeysConfig, LoggingConfig, Model, OutboundConfig
 from vestibule.config.tenants import TenantsConfig
 from vestibule.config.tls import TlsConfig
-from vestibule.config.values import Duration, Name, SecretValue, SharedAddress, StoreAddress
+from vestibule.config.values import (
+    Duration,
+    Name,
+    SecretValue,
+    SharedAddress,
+    StoreAddress,
+    VariableName,
+    VariableValue,
+)
 from vestibule.model import DEFAULT_TENANT
 
 
@@ -114,7 +122,38 @@ class UpstreamConfig(Model):
     """An MCP server behind the door."""
 
     name: Name = Field(description="Served at /{name}/mcp; a single upstream also at /mcp.", examples=["tickets"])
-    url: UpstreamUrl = Field("", description="Its streamable HTTP endpoint.", examples=["http://localhost:3000/mcp"])
+    url: UpstreamUrl = Field(
+        "",
+        description="Its streamable HTTP endpoint. Either this or command.",
+        examples=["http://localhost:3000/mcp"],
+    )
+    command: tuple[str, ...] = Field(
+        (),
+        description="A server that speaks MCP on its standard input and output: the program and its arguments, as a "
+        "list. No shell reads them. See docs/upstreams.md.",
+        examples=[["python", "server.py"]],
+    )
+    environment: dict[VariableName, VariableValue] = Field(
+        default_factory=dict,
+        description="Environment variables of the command: a text, or a secret as env: or file:. It gets these, and of "
+        "the gateway's own only PATH, HOME, LANG and the like.",
+        examples=[{"TICKETS_KEY": "env:TICKETS_KEY", "MODE": "production"}],
+    )
+    working_directory: str = Field(
+        "", description="Where the command runs; where the gateway does, when left out.", examples=["/srv/tickets"]
+    )
+    instances: Literal["per-principal", "shared"] = Field(
+        "per-principal",
+        description="Of the command. per-principal: nobody shares a process with somebody else. shared: one process "
+        "for all people of a tenant; only for servers that keep nothing of one caller for the next.",
+        examples=["shared"],
+    )
+    idle: Duration = Field(
+        defaults.COMMAND_IDLE, description="How long a process that nobody asks is kept.", examples=["10m"]
+    )
+    max_instances: int = Field(
+        100, description="How many processes of the command may run at once.", ge=1, le=10_000, examples=[100]
+    )
     socket: str = Field(
         "",
         description="The file of a Unix socket that it is asked at; url then says what it is called there, and its "
@@ -134,8 +173,10 @@ class UpstreamConfig(Model):
         examples=[True],
     )
     title: str = Field("", description="What people are shown. The name, when left out.", examples=["Tickets"])
-    transport: Literal["streamable-http"] = Field(
-        "streamable-http", description="How the upstream is spoken to.", examples=["streamable-http"]
+    transport: Literal["streamable-http", "stdio"] = Field(
+        "streamable-http",
+        description="How the upstream is spoken to; stdio for a command, when left out.",
+        examples=["streamable-http"],
     )
     access: Literal["required", "api-key-only", "anonymous"] = Field(
         "required",

@@ -132,7 +132,7 @@ class Gateway:
             if name not in pools and resource.upstream.served_by == "gateway":
                 pool = predecessor.adoptable(resource.upstream) if predecessor is not None else None
                 if pool is None:
-                    pool = open_pool(resource.upstream, tls)
+                    pool = open_pool(resource.upstream, tls, self.report)
                     self._owned.add(name)
                 pools[name] = pool
         self.pools: Mapping[str, Pool] = pools
@@ -212,6 +212,7 @@ class Gateway:
             exchange.stop()
         for name in self._owned:
             self.pools[name].close()
+        await asyncio.gather(*(self.pools[name].wait_closed() for name in self._owned))
 
     # --- answers ----------------------------------------------------------------------------------------------------
 
@@ -282,6 +283,8 @@ class Gateway:
         for exchange in list(self.exchanges):
             if exchange.principal is not None and unwelcome(exchange.principal):
                 exchange.revoke(now)
+        for pool in self.pools.values():
+            pool.revoke(unwelcome)
 
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()

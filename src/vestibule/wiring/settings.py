@@ -25,6 +25,7 @@ from vestibule.model import (
 )
 from vestibule.protocol.registration import CLIENT_CREDENTIALS, DEVICE_CODE, JWT_BEARER, TOKEN_EXCHANGE
 from vestibule.wiring.administration import issued_for, permissions_of
+from vestibule.wiring.commands import command_of
 from vestibule.wiring.limits import token_limits
 
 _GRANTS = {
@@ -56,6 +57,8 @@ def _upstream(one: UpstreamConfig) -> Upstream:
     return Upstream(
         name=one.name,
         url=one.url,
+        transport="stdio" if one.command else one.transport,
+        command=command_of(one),
         socket=one.socket,
         served_by=one.served_by,
         trust_routing_headers=one.trust_routing_headers,
