@@ -13,6 +13,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from vestibule.errors import Allowance, BadRequest, BodyTooLarge, Refusal, StoreUnavailable, TokenRevoked
+from vestibule.gateway.cors import cors_lines
 from vestibule.gateway.headers import Header
 from vestibule.gateway.request import ProxiedRequest
 from vestibule.model import Operation, Principal
@@ -45,6 +46,7 @@ class Exchange:
         "lane",
         "next_nonce",
         "operation",
+        "origin",
         "principal",
         "request",
         "request_id",
@@ -63,6 +65,7 @@ class Exchange:
         self.principal: Principal | None = None
         self.keep_alive = keep_alive
         self.request_id = request_id
+        self.origin: bytes | None = None  # of the page that asks, if it may
         self.next_nonce = ""  # of DPoP, for the client to use next
         self.operation = Operation()
         self.is_judged = False
@@ -175,8 +178,8 @@ class Exchange:
         return refusal
 
     def more_headers(self, refusal: Refusal | None = None) -> list[Header]:
-        """What an answer says beside the answer: how many calls are left, and DPoP's next nonce."""
-        lines: list[Header] = []
+        """What an answer says beside the answer: how many calls are left, DPoP's next nonce, which page may read it."""
+        lines: list[Header] = [] if self.origin is None else list(cors_lines(self.origin))
         if self.allowance is not None and self.allowance.limit:
             lines += [(name.encode(), value.encode()) for name, value in rate_limit_headers(self.allowance)]
         if self.next_nonce and refusal is None:  # RFC 9449 §8.2: for the client's next proof

@@ -34,6 +34,7 @@ from vestibule.gateway.exchange import Exchange
 from vestibule.gateway.framing import Framing
 from vestibule.gateway.headers import Header
 from vestibule.gateway.patience import Patience, Turn
+from vestibule.gateway.preflight import Preflight
 from vestibule.gateway.request import ProxiedRequest
 from vestibule.gateway.weight import MAX_URL, Weight
 from vestibule.model import Era, Presented
@@ -271,7 +272,8 @@ class Lane(HttpToolsProtocol):
         length = int(single[b"content-length"]) if b"content-length" in single else None
         version = single.get(b"mcp-protocol-version")
         era = Era.of(version.decode("latin-1") if version is not None else None)
-        self._exchange = exchange = route.exchange(
+        kind = Preflight if method == b"OPTIONS" else route.exchange
+        self._exchange = exchange = kind(
             self,
             route,
             ProxiedRequest(method, query, self.headers, Framing(length, b"transfer-encoding" in single), era=era),
@@ -282,13 +284,17 @@ class Lane(HttpToolsProtocol):
         gateway.exchanges.add(exchange)
         try:
             check_single(self.headers)
-            check_method(method, route.methods)
-            check_version(self.parser.get_http_version())
             check_host(single[b"host"], gateway.hosts)
-            check_origin(single.get(b"origin"), gateway.origins)
+            exchange.origin = check_origin(single.get(b"origin"), gateway.origins)
+            if kind is not Preflight:
+                check_method(method, route.methods)
+            check_version(self.parser.get_http_version())
             check_length(length, gateway.limits.max_body)
             check_framing(method, length, chunked=b"transfer-encoding" in single)
             check_query(query)
+            if isinstance(exchange, Preflight):
+                exchange.answer()
+                return
             presented = Presented(
                 single.get(b"authorization"), single.get(b"x-api-key"), single.get(b"x-token-provider")
             )
