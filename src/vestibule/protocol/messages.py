@@ -23,6 +23,22 @@ def id_of(body: bytes) -> str | int | None:
         return None
 
 
+class _Asked(msgspec.Struct):
+    method: str
+    id: str | int | None = None
+
+
+_asked = msgspec.json.Decoder(_Asked)
+
+
+def asked_id(message: bytes) -> str | int | None:
+    """The id of a request that waits for its answer; None for a notification, an answer, and what cannot be read."""
+    try:
+        return _asked.decode(message).id
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
+
+
 class _Params(msgspec.Struct):
     name: Any = ""
     uri: Any = ""
