@@ -71,7 +71,7 @@ class OldServer:
 
     async def was_sent(self, count: int) -> None:
         async with asyncio.timeout(5):
-            while len(self.posted) < count:  # noqa: ASYNC110 - the upstream has no event for it
+            while len(self.posted) < count:
                 await asyncio.sleep(0.01)
 
     def channel(self) -> SseChannel:

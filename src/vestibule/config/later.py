@@ -25,7 +25,7 @@ LATER_KEYS: Mapping[str, tuple[str, str]] = {
 }
 
 LATER_VALUES: Mapping[str, tuple[frozenset[str], str]] = {
-    "upstreams[].transport": (frozenset({"sse", "stdio"}), "use streamable-http, or leave it out"),
+    "upstreams[].transport": (frozenset({"stdio"}), "use streamable-http or sse, or leave it out"),
     "upstreams[].credential.kind": (
         frozenset({"on-behalf-of", "token-exchange", "vault", "client-credentials"}),
         "use kind: static or none",

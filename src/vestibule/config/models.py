@@ -113,10 +113,13 @@ class UpstreamConfig(Model):
     """An MCP server behind the door."""
 
     name: Name = Field(description="Served at /{name}/mcp; a single upstream also at /mcp.", examples=["tickets"])
-    url: UpstreamUrl = Field(description="Its streamable HTTP endpoint.", examples=["http://localhost:3000/mcp"])
+    url: UpstreamUrl = Field(description="Its endpoint.", examples=["http://localhost:3000/mcp"])
     title: str = Field("", description="What people are shown. The name, when left out.", examples=["Tickets"])
-    transport: Literal["streamable-http"] = Field(
-        "streamable-http", description="How the upstream is spoken to.", examples=["streamable-http"]
+    transport: Literal["streamable-http", "sse"] | None = Field(
+        None,
+        description="How it is spoken to: streamable-http, or sse (HTTP+SSE of 2024-11-05). When left out: sse if the "
+        "path of its url ends in /sse, else streamable-http.",
+        examples=["sse"],
     )
     access: Literal["required", "api-key-only", "anonymous"] = Field(
         "required",
@@ -141,6 +144,12 @@ class UpstreamConfig(Model):
     timeouts: TimeoutsConfig = Field(
         TimeoutsConfig(), description="How long it may take.", examples=[{"connect": "3s"}]
     )
+
+    @property
+    def spoken(self) -> Literal["streamable-http", "sse"]:
+        """The transport; where nobody says, the path of the URL tells what people call their endpoints."""
+        ends_so = urlsplit(self.url).path.rstrip("/").endswith("/sse")
+        return self.transport or ("sse" if ends_so else "streamable-http")
 
 
 class Configuration(Model):
@@ -248,6 +257,13 @@ class Configuration(Model):
         le=1000,
         examples=[1],
     )
+    sse_clients: bool | None = Field(
+        None,
+        description="Whether clients of the old HTTP+SSE transport are served as well, at /{name}/sse. When left out: "
+        "yes, unless there are several replicas. There, all requests of one such client must reach the replica that "
+        "holds its stream: say true where the load balancer sees to it.",
+        examples=[False],
+    )
     keys: KeysConfig = Field(
         KeysConfig(), description="The root secret.", examples=[{"file": "/var/lib/vestibule/keys"}]
     )
@@ -284,6 +300,10 @@ class Configuration(Model):
     def signs_people_in(self) -> bool:
         """Whether this server gives tokens itself."""
         return self.resource_server.mode != "cloud"
+
+    @property
+    def serves_sse_clients(self) -> bool:
+        return self.replicas == 1 if self.sse_clients is None else self.sse_clients
 
     @property
     def is_loopback(self) -> bool:

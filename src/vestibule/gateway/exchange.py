@@ -10,7 +10,7 @@ a request where a decision hangs on it.
 """
 
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from vestibule.errors import Allowance, BadRequest, BodyTooLarge, Refusal, StoreUnavailable, TokenRevoked
 from vestibule.gateway.cors import cors_lines
@@ -37,6 +37,8 @@ class State(IntEnum):
 
 class Exchange:
     """See the top of the file. Made by the lane for each request; `leave` is what a kind of route does."""
+
+    has_sessions: ClassVar[bool] = True  # whether a client names its session with Mcp-Session-Id here
 
     __slots__ = (
         "allowance",

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vestibule.errors import Refusal
@@ -14,6 +14,7 @@ from vestibule.gateway.lane import Lane
 from vestibule.gateway.proxied import ProxiedExchange
 from vestibule.gateway.refusals import render, status_line
 from vestibule.gateway.sessions import SessionBinding
+from vestibule.gateway.sse_clients import SseMessage, SseSessions, SseStream
 from vestibule.gateway.upstreams import Pool, open_pool
 from vestibule.model import Principal, Reading, Resource
 from vestibule.ports import Authenticator, CallLimits, CredentialSource, Doorkeeper, Entropy
@@ -66,6 +67,26 @@ class Route:
     exchange: type[Exchange] = ProxiedExchange  # what becomes of a request here
     methods: tuple[bytes, ...] = (b"POST", b"GET", b"DELETE")
 
+    @property
+    def url(self) -> str:
+        """What a proof of a key must name here: the resource, or where an HTTP+SSE client's messages go."""
+        resource = self.resource
+        if self.exchange is not SseMessage:
+            return resource.identifier
+        return resource.identifier.removesuffix(resource.path) + resource.message_path
+
+
+def _paths_of(route: Route) -> list[tuple[bytes, Route]]:
+    """Where it is reached. HTTP+SSE has two paths: for the stream, and for messages."""
+    resource = route.resource
+    path = resource.path.encode("ascii")
+    if not resource.message_path:
+        return [(path, route)]
+    return [
+        (path, replace(route, exchange=SseStream, methods=(b"GET",))),
+        (resource.message_path.encode("ascii"), replace(route, exchange=SseMessage, methods=(b"POST",))),
+    ]
+
 
 class Gateway:
     """See `vestibule.gateway`."""
@@ -98,10 +119,11 @@ class Gateway:
         self.lanes: set[Lane] = set()
         self.exchanges: set[Exchange] = set()
         self.streams: set[Exchange] = set()
+        self.sse_sessions = SseSessions()
         self.hosts = frozenset(host.lower().encode("ascii") for host in hosts)
         self.origins = frozenset(origin.lower().encode("ascii") for origin in origins)
         self._realm = realm
-        self._entropy = entropy
+        self.entropy = entropy
         self._log = log
         self._ticker: asyncio.Task[None] | None = None
         sessions = SessionBinding(authenticator)
@@ -110,8 +132,8 @@ class Gateway:
             if upstream.name not in pools:
                 pools[upstream.name] = open_pool(upstream, tls)
         self.pools: Mapping[str, Pool] = pools
-        self.routes: Mapping[bytes, Route] = {
-            resource.path.encode("ascii"): Route(
+        routes = [
+            Route(
                 name=resource.upstream.name,
                 resource=resource,
                 pool=pools[resource.upstream.name],
@@ -126,7 +148,8 @@ class Gateway:
                 idle_seconds=resource.upstream.timeouts.idle_stream.total_seconds(),
             )
             for resource in resources
-        }
+        ]
+        self.routes: Mapping[bytes, Route] = dict(entry for route in routes for entry in _paths_of(route))
         doorkeeper.on_revoked(self._end_revoked)
 
     def protocol_class(self) -> type[Lane]:
@@ -147,13 +170,14 @@ class Gateway:
             self._ticker.cancel()
         for exchange in list(self.exchanges):
             exchange.stop()
+        await self.sse_sessions.close()
         for pool in self.pools.values():
             pool.close()
 
     # --- answers ----------------------------------------------------------------------------------------------------
 
     def request_id(self) -> str:
-        return self._entropy(8).hex()
+        return self.entropy(8).hex()
 
     def render(
         self,

@@ -298,7 +298,8 @@ class Lane(HttpToolsProtocol):
             presented = Presented(
                 single.get(b"authorization"), single.get(b"x-api-key"), single.get(b"x-token-provider")
             )
-            Admission(self, exchange, single.get(b"mcp-session-id")).begin(presented)
+            session = single.get(b"mcp-session-id") if exchange.has_sessions else None
+            Admission(self, exchange, session).begin(presented)
         except Refusal as refusal:
             exchange.fail(refusal)
 

@@ -364,10 +364,11 @@ class House:
             await asyncio.sleep(0.005)
         _settle_memory()
         if ready is not None:
+            resources = [one for one in make_resources(self.configuration) if not one.message_path]
             ready(
                 Running(
                     public_url=self.configuration.public_url,
-                    mcp_urls=tuple(one.identifier for one in make_resources(self.configuration)),
+                    mcp_urls=tuple(one.identifier for one in resources),
                     signs_in_with=tuple(provider.title for provider in self.plane.server.providers.values())
                     if self.configuration.signs_people_in
                     else self.plane.authorization_servers,
