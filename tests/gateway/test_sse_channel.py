@@ -10,7 +10,8 @@ from datetime import timedelta
 import pytest
 
 from tests.security.vectors import vector
-from vestibule.gateway.upstreams.sse import LONGEST, SseChannel
+from vestibule.gateway.upstreams.channel import MAX_MESSAGE, Caller
+from vestibule.gateway.upstreams.sse import SseChannel
 from vestibule.model import Timeouts, Upstream
 from vestibule.testing.recording_upstream import Exchange, RecordingUpstream, raw_answer
 
@@ -76,7 +77,7 @@ class OldServer:
 
     def channel(self) -> SseChannel:
         upstream = Upstream("old", self.upstream.url.replace("/mcp", "/sse"), transport="sse", timeouts=TIMEOUTS)
-        return SseChannel(upstream, ssl.create_default_context, [(b"x-key", b"secret")])
+        return SseChannel(upstream, ssl.create_default_context, Caller("t", None, [(b"x-key", b"secret")]))
 
 
 @pytest.fixture
@@ -203,10 +204,10 @@ async def test_a_session_that_the_server_does_not_know_is_lost(server: OldServer
 @vector("SSE-004")
 async def test_strange_events_are_no_messages(vector: str, server: OldServer) -> None:
     channel, ear = await opened(server)
-    await server.say(b"data: \x00\xff\n\ndata\n\n\r\r: hm\n\ndata: <html>\r\rid: \x00\n\nevent: message\n\n")
-    await server.say(b'data: {"id":1}\r\r')
-    await ear.hears(1)
-    assert ear.messages == [b'{"id":1}']
+    await server.say(b"data: \x00\xff\n\ndata\n\n\r\r: hm\n\nevent: x\ndata: {}\r\rid: \x00\n\nevent: message\n\n")
+    await server.say(b'\xef\xbb\xbfdata: {"id":0}\n\ndata: {"id":1}\r\r')
+    await ear.hears(2)
+    assert ear.messages == [b"\x00\xff", b'{"id":1}']  # what is no JSON is told of by whoever listens
     channel.close()
 
 
@@ -216,7 +217,7 @@ async def test_a_line_without_end_ends_the_session(vector: str, server: OldServe
     with pytest.raises(ConnectionError):
         await server.say(b"data: " + b"x" * 100 * (1 << 20))
     await ear.hears(1)
-    assert ear.reasons == [f"an event is longer than {LONGEST} bytes"]
+    assert ear.reasons == [f"an event is longer than {MAX_MESSAGE} bytes"]
     assert ear.messages == []
 
 

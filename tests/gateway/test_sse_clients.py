@@ -145,9 +145,7 @@ async def test_a_call_may_report_and_ask_back_before_it_answers(client: SseClien
 
     async def call(exchange: Exchange) -> None:
         await exchange.begin_events()
-        await exchange.send(
-            b"3c\r\n" + b'data: {"jsonrpc":"2.0",\ndata: "method":"notifications/x"}\n\n'.ljust(60) + b"\r\n"
-        )
+        await say(exchange, b'data: {"jsonrpc":"2.0",\ndata: "method":"notifications/x"}\n\n')
         await exchange.event('{"jsonrpc":"2.0","id":"q","method":"sampling/createMessage"}')
         await answered.wait()
         await exchange.event('{"jsonrpc":"2.0","id":1,"result":{}}')

@@ -33,6 +33,7 @@ from vestibule.config.client_rules import (
     permissions_are_about_scopes_there_are,
     scopes_of_clients_exist,
 )
+from vestibule.config.command_rules import COMMAND_RULES
 from vestibule.config.limit_rules import (
     grants_are_not_locked_out,
     parts_are_known_where_they_count,
@@ -138,6 +139,8 @@ def there_is_an_upstream(configuration: Configuration) -> Iterator[Fault]:
 
 def upstream_is_not_us(configuration: Configuration) -> Iterator[Fault]:
     for index, upstream in enumerate(configuration.upstreams):
+        if not upstream.url:
+            continue
         parts = urlsplit(upstream.url)
         is_same_host = parts.hostname == configuration.host or (
             is_loopback_host(parts.hostname or "") and is_loopback_host(configuration.host)
@@ -331,6 +334,7 @@ RULES: tuple[Rule, ...] = (
     sizes_are_within_bounds,
     refresh_tokens_outlive_access_tokens,
     *RESOURCE_SERVER_RULES,
+    *COMMAND_RULES,
     store_is_one_we_have,
     replicas_share_everything,
     parts_are_known_where_they_count,

@@ -17,15 +17,12 @@ LATER_KEYS: Mapping[str, tuple[str, str]] = {
     "tls": ("serve TLS itself", _TLS),
     "metrics": ("have metrics", _REMOVE),
     "server": ("run several workers in one process group", "remove it; http.graceful_timeout and replicas are keys"),
-    "upstreams[].command": ("start stdio servers", "give the server's url; many can serve HTTP themselves"),
-    "upstreams[].instances": ("start stdio servers", _REMOVE),
     "upstreams[].credential.headers": ("inject several headers", "use header and value for the one that matters"),
     "upstreams[].resource": ("rename resources", _REMOVE),
     "identity_providers[].users": ("have a list of people for the development sign-in", _REMOVE),
 }
 
 LATER_VALUES: Mapping[str, tuple[frozenset[str], str]] = {
-    "upstreams[].transport": (frozenset({"stdio"}), "use streamable-http or sse, or leave it out"),
     "upstreams[].credential.kind": (
         frozenset({"on-behalf-of", "token-exchange", "vault", "client-credentials"}),
         "use kind: static or none",

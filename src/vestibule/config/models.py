@@ -34,7 +34,15 @@ from vestibule.config.providers import IdentityProviderConfig
 from vestibule.config.resource_server import ResourceServerConfig
 from vestibule.config.sections import HttpConfig, KeysConfig, LoggingConfig, Model, OutboundConfig
 from vestibule.config.tenants import TenantsConfig
-from vestibule.config.values import Duration, Name, SecretValue, SharedAddress, StoreAddress
+from vestibule.config.values import (
+    Duration,
+    Name,
+    SecretValue,
+    SharedAddress,
+    StoreAddress,
+    VariableName,
+    VariableValue,
+)
 from vestibule.model import DEFAULT_TENANT
 
 
@@ -113,12 +121,43 @@ class UpstreamConfig(Model):
     """An MCP server behind the door."""
 
     name: Name = Field(description="Served at /{name}/mcp; a single upstream also at /mcp.", examples=["tickets"])
-    url: UpstreamUrl = Field(description="Its endpoint.", examples=["http://localhost:3000/mcp"])
+    url: UpstreamUrl = Field(
+        "",
+        description="Its endpoint. Either this or command.",
+        examples=["http://localhost:3000/mcp"],
+    )
+    command: tuple[str, ...] = Field(
+        (),
+        description="A server that speaks MCP on its standard input and output: the program and its arguments, as a "
+        "list. No shell reads them. See docs/upstreams.md.",
+        examples=[["python", "server.py"]],
+    )
+    environment: dict[VariableName, VariableValue] = Field(
+        default_factory=dict,
+        description="Environment variables of the command: a text, or a secret as env: or file:. It gets these, and of "
+        "the gateway's own only PATH, HOME, LANG and the like.",
+        examples=[{"TICKETS_KEY": "env:TICKETS_KEY", "MODE": "production"}],
+    )
+    working_directory: str = Field(
+        "", description="Where the command runs; where the gateway does, when left out.", examples=["/srv/tickets"]
+    )
+    instances: Literal["per-principal", "shared"] = Field(
+        "per-principal",
+        description="Of the command. per-principal: nobody shares a process with somebody else. shared: one process "
+        "for all people of a tenant; only for servers that keep nothing of one caller for the next.",
+        examples=["shared"],
+    )
+    idle: Duration = Field(
+        defaults.COMMAND_IDLE, description="How long a process that nobody asks is kept.", examples=["10m"]
+    )
+    max_instances: int = Field(
+        100, description="How many processes of the command may run at once.", ge=1, le=10_000, examples=[100]
+    )
     title: str = Field("", description="What people are shown. The name, when left out.", examples=["Tickets"])
-    transport: Literal["streamable-http", "sse"] | None = Field(
+    transport: Literal["streamable-http", "sse", "stdio"] | None = Field(
         None,
-        description="How it is spoken to: streamable-http, or sse (HTTP+SSE of 2024-11-05). When left out: sse if the "
-        "path of its url ends in /sse, else streamable-http.",
+        description="How it is spoken to: streamable-http, sse (HTTP+SSE of 2024-11-05) or stdio. When left out: stdio "
+        "for a command, sse if the path of its url ends in /sse, else streamable-http.",
         examples=["sse"],
     )
     access: Literal["required", "api-key-only", "anonymous"] = Field(
@@ -146,10 +185,11 @@ class UpstreamConfig(Model):
     )
 
     @property
-    def spoken(self) -> Literal["streamable-http", "sse"]:
+    def spoken(self) -> Literal["streamable-http", "sse", "stdio"]:
         """The transport; where nobody says, the path of the URL tells what people call their endpoints."""
-        ends_so = urlsplit(self.url).path.rstrip("/").endswith("/sse")
-        return self.transport or ("sse" if ends_so else "streamable-http")
+        if self.transport is not None or self.command:
+            return self.transport or "stdio"
+        return "sse" if urlsplit(self.url).path.rstrip("/").endswith("/sse") else "streamable-http"
 
 
 class Configuration(Model):

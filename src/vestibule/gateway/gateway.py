@@ -130,7 +130,7 @@ class Gateway:
         pools: dict[str, Pool] = {}
         for upstream in (resource.upstream for resource in resources):
             if upstream.name not in pools:
-                pools[upstream.name] = open_pool(upstream, tls)
+                pools[upstream.name] = open_pool(upstream, tls, self.report)
         self.pools: Mapping[str, Pool] = pools
         routes = [
             Route(
@@ -173,6 +173,7 @@ class Gateway:
         await self.sse_sessions.close()
         for pool in self.pools.values():
             pool.close()
+        await asyncio.gather(*(pool.wait_closed() for pool in self.pools.values()))
 
     # --- answers ----------------------------------------------------------------------------------------------------
 
@@ -239,6 +240,8 @@ class Gateway:
         for exchange in list(self.exchanges):
             if exchange.principal is not None and unwelcome(exchange.principal):
                 exchange.revoke(now)
+        for pool in self.pools.values():
+            pool.revoke(unwelcome)
 
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()

@@ -25,6 +25,7 @@ from vestibule.model import (
 )
 from vestibule.protocol.registration import CLIENT_CREDENTIALS, DEVICE_CODE, JWT_BEARER, TOKEN_EXCHANGE
 from vestibule.wiring.administration import issued_for, permissions_of
+from vestibule.wiring.commands import command_of
 from vestibule.wiring.limits import token_limits
 from vestibule.wiring.sse_clients import sse_resources
 
@@ -58,6 +59,7 @@ def _upstream(one: UpstreamConfig) -> Upstream:
         name=one.name,
         url=one.url,
         transport=one.spoken,
+        command=command_of(one),
         access=one.access,
         scopes=one.scopes.default,
         optional_scopes=tuple(scope for scope in one.scopes.offered if scope not in one.scopes.default),

@@ -1,4 +1,4 @@
-"""`python -m tests.parts.fixture_server PORT`"""
+"""`python -m tests.parts.fixture_server PORT`, or `--stdio`."""
 
 import asyncio
 import sys
@@ -39,6 +39,9 @@ def fixture_server() -> MCPServer:
 
 
 def main() -> None:
+    if sys.argv[1] == "--stdio":
+        fixture_server().run("stdio")
+        return
     app = fixture_server().streamable_http_app(event_store=EventsInMemory(), retry_interval=100)
     config = uvicorn.Config(app, port=int(sys.argv[1]), log_level="warning", timeout_graceful_shutdown=1, http="h11")
     asyncio.run(uvicorn.Server(config).serve())

@@ -17,7 +17,7 @@ import httptools
 from vestibule.gateway.headers import Header
 from vestibule.gateway.request import ProxiedRequest
 from vestibule.gateway.upstreams.lines import Answered
-from vestibule.model import TenantId, Upstream
+from vestibule.model import Principal, TenantId, Upstream
 
 IDLE_SECONDS = 4.0
 MAX_IDLE = 256
@@ -269,3 +269,8 @@ class HttpPool:
     def close(self) -> None:
         for connection in list(self._open):
             connection.transport.abort()
+
+    def revoke(self, unwelcome: Callable[[Principal], bool]) -> None:
+        """A connection is nobody's: each request says anew who asks."""
+
+    async def wait_closed(self) -> None: ...

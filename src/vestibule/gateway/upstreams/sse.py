@@ -12,14 +12,14 @@ and asks back meanwhile, would wait for ever, so after a second the next one goe
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 from vestibule.gateway.framing import NO_BODY, Framing
 from vestibule.gateway.headers import Header
 from vestibule.gateway.refusals import unavailable
 from vestibule.gateway.request import ProxiedRequest
-from vestibule.gateway.upstreams.channel import Channel, Listener
+from vestibule.gateway.upstreams.channel import MAX_MESSAGE, Caller, Channel, Listener
 from vestibule.gateway.upstreams.http import HttpPool
 from vestibule.gateway.upstreams.lines import Line
 from vestibule.model import Era, Upstream
@@ -27,7 +27,7 @@ from vestibule.protocol.endpoint_event import message_url
 from vestibule.protocol.event_stream import EventReader, EventTooLong
 from vestibule.protocol.messages import asked_id, error_body
 
-LONGEST = 16 * 1024 * 1024  # bytes of one message from the server
+MAX_STREAMS = 10_000  # to one upstream
 MAX_WAITING = 256 * 1024  # bytes of messages to the server, before more should be added
 ORDER_SECONDS = 1.0  # that a message waits for the one before it to be taken
 MAX_AT_ONCE = 32
@@ -37,12 +37,12 @@ Tls = Callable[[], ssl.SSLContext]
 
 
 class SseChannel(Channel):
-    """See `Channel`. `credential`: the header lines of our credential, for every request."""
+    """See `Channel`. Every request of it shows our credential for the caller, as it is then."""
 
-    def __init__(self, upstream: Upstream, tls: Tls, credential: Sequence[Header]) -> None:
+    def __init__(self, upstream: Upstream, tls: Tls, caller: Caller) -> None:
         self._upstream = upstream
         self._tls = tls
-        self._credential = credential
+        self._caller = caller
         self._streams = HttpPool(upstream, tls)
         self._messages: HttpPool | None = None  # once the server has said where
         self._stream = _Stream(self)
@@ -60,7 +60,7 @@ class SseChannel(Channel):
         request = _request(b"GET", [(b"accept", b"text/event-stream")], b"")
         try:
             self._line = await self._streams.connect(request)
-            self._line.send(request, self._credential, self._stream)
+            self._line.send(request, self._caller.injected, self._stream)
             async with asyncio.timeout(self._upstream.timeouts.first_byte.total_seconds()):
                 url = await self._endpoint
             if self._is_lost:
@@ -94,6 +94,8 @@ class SseChannel(Channel):
     def close(self) -> None:
         asyncio.get_running_loop().call_soon(self.lose, "closed")
 
+    async def closed(self) -> None: ...
+
     # --- the stream -------------------------------------------------------------------------------------------------
 
     def named_endpoint(self, said: bytes) -> None:
@@ -107,7 +109,7 @@ class SseChannel(Channel):
             self._endpoint.set_result(url)
 
     def heard(self, message: bytes) -> None:
-        if self._listener is not None and message.lstrip(b" \t\n")[:1] in (b"{", b"["):
+        if self._listener is not None and message.strip():
             self._listener.heard(message.replace(b"\n", b" "))  # line breaks of JSON, which are not in its strings
 
     def lose(self, reason: str) -> None:
@@ -172,7 +174,7 @@ class SseChannel(Channel):
         pool.tick(asyncio.get_running_loop().time())  # what has been idle for long may be closing at the other end
         line = pool.take(request) or await pool.connect(request)
         post = _Post()
-        line.send(request, self._credential, post)
+        line.send(request, self._caller.injected, post)
         try:
             return await post.status
         except asyncio.CancelledError:
@@ -194,7 +196,7 @@ class _Stream:
 
     def __init__(self, channel: SseChannel) -> None:
         self._channel = channel
-        self._events = EventReader(longest=LONGEST)
+        self._events = EventReader(longest=MAX_MESSAGE)
 
     def upstream_head(self, status: int, headers: list[Header], length: int | None) -> None:
         found = dict(headers)
