@@ -14,6 +14,7 @@ from tests.parts.processes import free_port, running
 from tests.parts.python_client import TokensInMemory, python_client
 from tests.parts.typescript_client import typescript_client
 from tests.support.house import Door, open_door
+from tests.support.sse import sign_in_for_sse
 from tests.test_real_clients import REDIRECT, developer, text_of
 
 pytestmark = pytest.mark.slow
@@ -125,3 +126,20 @@ async def test_an_sse_server_conforms_like_the_same_one_directly(
     different = {name for name in direct.checks if direct.checks[name] != through.checks.get(name)}
     assert through.passed() == 80, through.output  # of 84
     assert different == DIFFERENT, {name: (direct.checks[name], through.checks.get(name)) for name in different}
+
+
+async def test_what_an_sse_client_of_ours_gets_conforms(tmp_path: Path, upstreams: dict[str, dict[str, Any]]) -> None:
+    """The suite speaks no HTTP+SSE: another gateway is the client, and what it gets is what the suite is shown."""
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "outer").mkdir()
+    async with open_door(tmp_path / "inner", "", upstreams=[upstreams["streamable-http"]]) as inner:
+        token = (await sign_in_for_sse(inner)).access_token
+        credential = {"kind": "static", "value": "env:INNER"}
+        behind = [{"name": "main", "url": f"{inner.url}/sse", "credential": credential}]
+        environ = {"INNER": f"Bearer {token}"}
+        async with open_door(tmp_path / "outer", "", upstreams=behind, environ=environ) as outer:
+            token = (await outer.sign_in()).access_token
+            localhost = outer.mcp.replace("127.0.0.1", "localhost")
+            report = await run_server_scenarios(localhost, requirements="2025-11-25", token=token)
+    assert set(report.failed()) == {"server-sse-polling"}, report.output
+    assert report.passed() == 80, report.output

@@ -186,6 +186,8 @@ class BridgePool:
             text = "There is no such session. Send initialize again, without Mcp-Session-Id."
             line.document(404, error_answer(rpc_id, INVALID_REQUEST, text, "SESSION_NOT_FOUND"))
             return None
+        if isinstance(session, OwnSession):
+            session.caller.injected = line.injected
         return session
 
     def _open_session(self, line: BridgeLine, request: ProxiedRequest, message: Message) -> None:

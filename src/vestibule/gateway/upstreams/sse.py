@@ -31,7 +31,8 @@ MAX_STREAMS = 10_000  # to one upstream
 MAX_WAITING = 256 * 1024  # bytes of messages to the server, before more should be added
 ORDER_SECONDS = 1.0  # that a message waits for the one before it to be taken
 MAX_AT_ONCE = 32
-_GONE = frozenset({401, 403, 404, 407, 410})  # what ends the session, not only the one message
+_REFUSED = frozenset({401, 403, 407})
+_GONE = _REFUSED | {404, 410}  # what ends the session, not only the one message
 
 Tls = Callable[[], ssl.SSLContext]
 
@@ -98,6 +99,11 @@ class SseChannel(Channel):
 
     # --- the stream -------------------------------------------------------------------------------------------------
 
+    def refused(self, status: int) -> None:
+        """With 401, 403 and 407 it is our credential that the server does not accept."""
+        if status in _REFUSED:
+            self._caller.refused = status
+
     def named_endpoint(self, said: bytes) -> None:
         """The server says where its messages go; the first word counts."""
         if self._endpoint is None or self._endpoint.done():
@@ -161,6 +167,7 @@ class SseChannel(Channel):
         if 200 <= status < 300:
             return
         if status in _GONE:
+            self.refused(status)
             self.lose(f"a message was answered {status}")
         elif (rpc_id := asked_id(message)) is not None:
             refusal = unavailable(self._upstream.name, f"a message was answered {status}")
@@ -201,6 +208,7 @@ class _Stream:
     def upstream_head(self, status: int, headers: list[Header], length: int | None) -> None:
         found = dict(headers)
         if status != 200:
+            self._channel.refused(status)
             self._channel.lose(f"its stream was answered {status}")
         elif not found.get(b"content-type", b"").lower().startswith(b"text/event-stream"):
             self._channel.lose("its stream is no event stream")
