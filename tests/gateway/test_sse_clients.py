@@ -11,9 +11,11 @@ import pytest
 
 from tests.security.vectors import vector
 from tests.support.house import Door, open_door
+from tests.support.proofs import proof, token_hash
 from tests.support.sse import SseClient, sign_in_for_sse, sse_client
 from tests.support.wire import Wire, head
 from vestibule.testing.recording_upstream import Exchange, RecordedRequest, RecordingUpstream, json_answer, raw_answer
+from vestibule.testing.signing_key import SigningKey
 
 INITIALIZED = {"protocolVersion": "2025-06-18", "capabilities": {}, "serverInfo": {"name": "s", "version": "1"}}
 ACCEPTED = raw_answer(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
@@ -496,3 +498,50 @@ async def test_they_can_be_switched_off(tmp_path: Path, server: Server) -> None:
     async with open_door(tmp_path, server.upstream.url, sse_clients=False) as door:
         assert (await door.http.get(f"{door.url}/sse")).status_code == 404
         assert (await door.http.get(f"{door.url}/.well-known/oauth-protected-resource/sse")).status_code == 404
+
+
+async def test_a_key_is_proven_for_the_address_of_messages(door: Door, server: Server) -> None:
+    key = SigningKey("a-key")
+    token = (await sign_in_for_sse(door, proof=proof(door, key, f"{door.url}/token"))).access_token
+
+    def shown(url: str, method: str) -> dict[str, str]:
+        right = proof(door, key, url, method=method, ath=token_hash(token))
+        return {"Authorization": f"DPoP {token}", "DPoP": right}
+
+    client = SseClient(door, "")
+    lines = [f"{name}: {value}" for name, value in shown(f"{door.url}/sse", "GET").items()]
+    async with client.wire:
+        await client.wire.send(head(client.wire.host, *lines, method="GET", path="/sse"))
+        await client.wire.until(b"\r\n\r\n")
+        client.endpoint = (await client.event()).data.decode()
+        wrong = await client.post({"id": 1, "method": "ping"}, headers=shown(f"{door.url}/sse", "POST"))
+        assert wrong.status_code == 401
+        right = await client.post({"id": 1, "method": "ping"}, headers=shown(f"{door.url}/message", "POST"))
+        assert right.status_code == 202
+        assert (await client.message())["id"] == 1
+
+
+async def test_a_server_that_stops_ends_the_streams_and_takes_its_leave(door: Door, server: Server) -> None:
+    async with sse_client(await sign_in_for_sse(door)) as client:
+        await client.initialize()
+        door.house.stop()
+        with pytest.raises(EOFError):
+            await client.event()
+        assert len(await server.was_asked("DELETE")) == 1
+
+
+async def test_answers_that_are_not_whole_do_not_fill_the_memory(client: SseClient, server: Server) -> None:
+    over = asyncio.Event()
+
+    async def half(exchange: Exchange) -> None:
+        await exchange.begin_events()
+        for _ in range(9):
+            await say(exchange, b"data: " + b"x" * (1 << 20))
+        await over.wait()
+
+    server.on["tools/call"] = half
+    await client.initialize()
+    for number in range(1, 5):
+        await client.post({"id": number, "method": "tools/call"})
+    assert (await client.message(20))["error"]["data"]["error_code"] == "UPSTREAM_UNAVAILABLE"
+    over.set()

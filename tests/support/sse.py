@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 
-from tests.support.house import Door, SignedIn
+from tests.support.house import Door, Flow, SignedIn
 from tests.support.wire import Wire, head
 from vestibule.protocol.event_stream import Event, EventReader
 
@@ -74,12 +74,11 @@ async def sse_client(person: SignedIn, path: str = "/sse") -> AsyncIterator[SseC
         yield client
 
 
-async def sign_in_for_sse(door: Door, path: str = "/sse", login: str = "ada", **overrides: Any) -> SignedIn:
-    from tests.support.house import Flow
-
-    flow = Flow(door, await door.register(), resource=f"{door.url}{path}", **overrides)
+async def sign_in_for_sse(door: Door, path: str = "/sse", login: str = "ada", *, proof: str | None = None) -> SignedIn:
+    """`proof`: of the key that the tokens are to be bound to."""
+    flow = Flow(door, await door.register(), resource=f"{door.url}{path}")
     visitor = door.browser()
     flow.code = (await visitor.approve(flow, login))["code"]
-    answer = await flow.redeem()
+    answer = await door.post("/token", flow.form(), headers={"DPoP": proof} if proof else {})
     assert answer.status_code == 200, answer.text
     return SignedIn(door, flow, visitor, answer.json())

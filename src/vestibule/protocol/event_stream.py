@@ -87,6 +87,11 @@ class EventReader:
         self._id = b""
         self._retry: int | None = None
 
+    @property
+    def waiting(self) -> int:
+        """Bytes of an event that has not ended."""
+        return self._size + len(self._line)
+
     def feed(self, data: bytes) -> list[Event]:
         """The events that are whole now. Raises `EventTooLong`."""
         if not data:
@@ -101,7 +106,7 @@ class EventReader:
             at = end.end()
         self._line += data[at:]
         self._after_cr = data.endswith(b"\r")
-        if self._size + len(self._line) > self._longest:
+        if self.waiting > self._longest:
             raise EventTooLong(f"an event is longer than {self._longest} bytes")
         return found
 

@@ -11,7 +11,8 @@ from vestibule.errors import BadRequest, InsufficientScope, Refusal
 from vestibule.gateway.answer import ProxiedAnswer
 from vestibule.gateway.exchange import Exchange, State
 from vestibule.gateway.request import ProxiedRequest
-from vestibule.gateway.sse_clients.session import Message, SseSession
+from vestibule.gateway.sse_clients.asking import Message
+from vestibule.gateway.sse_clients.session import SseSession
 from vestibule.protocol.messages import asked_id, error_body, not_found_body, read_envelope
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from vestibule.errors import UpstreamTimeout
 from vestibule.gateway.errand import Errand, ErrandHead
 from vestibule.gateway.refusals import unavailable
-from vestibule.protocol.event_stream import EventReader
+from vestibule.protocol.event_stream import Event, EventReader
 from vestibule.protocol.listing import leave_out
 from vestibule.protocol.messages import error_of, read_envelope, with_error
 
@@ -19,16 +19,29 @@ if TYPE_CHECKING:
     from vestibule.gateway.sse_clients.stream import SseStream
 
 LONGEST = 10 * 1024 * 1024  # bytes of one message
+MAX_HELD = 32 * 1024 * 1024  # bytes of messages that are not whole yet, of one session
 USUAL_WAIT = 1.0  # seconds before a stream that has ended is opened again
 LONGEST_WAIT = 30.0
 _ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
 
 
+class Held:
+    """What one session holds of answers that are not whole yet, in bytes."""
+
+    def __init__(self) -> None:
+        self.size = 0
+
+    @property
+    def is_too_much(self) -> bool:
+        return self.size > MAX_HELD
+
+
 class Relay:
     """Of one request, or of what is said unasked (`rpc_id` None)."""
 
-    def __init__(self, stream: "SseStream", method: str, rpc_id: str | int | None) -> None:
+    def __init__(self, stream: "SseStream", held: Held, method: str, rpc_id: str | int | None) -> None:
         self._stream = stream
+        self._held = held
         self._route = stream.route
         self._rpc_id = rpc_id
         # A GET stream may bring the rest of any answer.
@@ -36,7 +49,7 @@ class Relay:
         self.on_answer: Callable[[bytes], None] | None = None
         self.is_answered = False
         self.last_id = b""
-        self.silent = 0  # streams in a row that brought nothing
+        self.heard_at = asyncio.get_running_loop().time()  # of the last message, or of the beginning
         self.seconds_to_wait = USUAL_WAIT
 
     async def pass_answer(self, errand: Errand, head: ErrandHead) -> None:
@@ -64,28 +77,45 @@ class Relay:
         await self._stream.say(with_error(self._rpc_id, found))
 
     async def _pass_events(self, errand: Errand) -> None:
-        reader = EventReader(longest=LONGEST)
-        self.silent += 1
-        async for piece in self._pieces(errand):
-            try:
-                events = reader.feed(piece)
-            except ValueError as error:
-                raise unavailable(self._route.name, str(error)) from error
-            for event in events:
-                self.last_id = event.id
-                if event.retry is not None:
-                    self.seconds_to_wait = min(event.retry / 1000, LONGEST_WAIT)
-                if event.data.strip() and event.name == b"message":
-                    self.silent = 0
-                    await self._pass(event.data)
+        reader, held = EventReader(longest=LONGEST), 0
+        try:
+            async for piece in self._pieces(errand):
+                try:
+                    events = reader.feed(piece)
+                except ValueError as error:
+                    raise unavailable(self._route.name, str(error)) from error
+                change = reader.waiting - held
+                held += change
+                self._hold(change)
+                for event in events:
+                    await self._pass_event(event)
+        finally:
+            self._held.size -= held
+
+    async def _pass_event(self, event: Event) -> None:
+        self.last_id = event.id
+        if event.retry is not None:
+            self.seconds_to_wait = min(event.retry / 1000, LONGEST_WAIT)
+        if event.data.strip() and event.name == b"message":
+            self.heard_at = asyncio.get_running_loop().time()
+            await self._pass(event.data)
 
     async def _body(self, errand: Errand) -> bytes:
         found = bytearray()
-        async for piece in self._pieces(errand):
-            found += piece
-            if len(found) > LONGEST:
-                raise unavailable(self._route.name, f"an answer is longer than {LONGEST} bytes")
-        return bytes(found)
+        try:
+            async for piece in self._pieces(errand):
+                found += piece
+                self._hold(len(piece))
+                if len(found) > LONGEST:
+                    raise unavailable(self._route.name, f"an answer is longer than {LONGEST} bytes")
+            return bytes(found)
+        finally:
+            self._held.size -= len(found)
+
+    def _hold(self, size: int) -> None:
+        self._held.size += size
+        if self._held.is_too_much:
+            raise unavailable(self._route.name, f"answers of more than {MAX_HELD} bytes are under way to one client")
 
     async def _pieces(self, errand: Errand) -> AsyncIterator[bytes]:
         pieces = aiter(errand)

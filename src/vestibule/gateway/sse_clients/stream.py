@@ -70,7 +70,8 @@ class SseStream(Exchange):
 
     async def say(self, message: bytes) -> None:
         """One message, once the client takes what it has been told. Without line breaks."""
-        await self._room.wait()
+        while not self._room.is_set():  # whoever was faster may have filled it again
+            await self._room.wait()
         self.say_now(message)
 
     def say_now(self, message: bytes) -> None:
