@@ -33,6 +33,23 @@ def test_an_upstream_gets_a_name_from_its_url(url: str, name: str) -> None:
     assert name_for(url, ()) == name
 
 
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("python server.py", "server"),
+        ("python3.11 -m tickets_server", "tickets-server"),
+        ("/usr/bin/node ./dist/weather.js --fast", "weather"),
+        ("npx -y @acme/tickets-mcp", "tickets-mcp"),
+        ("uvx mcp-server-git", "mcp-server-git"),
+        ("uv run admin.py", "server"),
+        ("./tickets", "tickets"),
+    ],
+)
+def test_a_command_gets_a_name_from_what_it_starts(command: str, name: str) -> None:
+    given = overrides((), None, command.split(), debug=False)
+    assert given["upstreams"] == [{"name": name, "command": command.split()}]
+
+
 def test_names_do_not_collide() -> None:
     given = overrides(
         ["http://localhost:1/mcp", "http://localhost:2/mcp", "mine=http://localhost:3/mcp?a=b"], None, debug=False

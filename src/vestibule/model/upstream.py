@@ -39,7 +39,7 @@ class Command:
     working_directory: str = ""
     instances: Literal["per-principal", "shared"] = "per-principal"  # shared: one for each tenant
     idle: timedelta = timedelta(minutes=10)  # until one that nobody asks is stopped
-    stop_grace: timedelta = timedelta(seconds=5)  # from the end of its input to SIGTERM, and from there to SIGKILL
+    stop_grace: timedelta = timedelta(seconds=2)  # from the end of its input to SIGTERM, and from there to SIGKILL
     max_instances: int = 100
 
 

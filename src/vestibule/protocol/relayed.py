@@ -45,6 +45,8 @@ _any = msgspec.json.Decoder()
 _NOT_READ = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _BREAKS = re.compile(rb"[\n\r\x0b\x0c\x1c-\x1e]|\xe2\x80[\xa8\xa9]|\xc2\x85")
 _WRITTEN = {b"\xe2\x80\xa8": b"\\u2028", b"\xe2\x80\xa9": b"\\u2029", b"\xc2\x85": b"\\u0085"}
+_ESCAPES = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u[dD][89a-fA-F]..|.)", re.DOTALL)
+_PAIR = 12  # characters of an escaped pair
 _LONGEST_NUMBER = 15  # digits
 
 
@@ -100,7 +102,7 @@ class Message:
 def read_message(data: bytes) -> Message:
     """Raises `UnreadableMessage`. Of a key that stands twice the last is the one, and the only one that is passed."""
     try:
-        members = _object.decode(data)
+        members = _object.decode(_mended(data))
     except _NOT_READ as error:
         if data.lstrip().startswith(b"["):
             raise UnreadableMessage("It is a batch; send one message at a time.") from error
@@ -119,6 +121,20 @@ def read_message(data: bytes) -> Message:
     if not is_id(bytes(members["id"])):
         raise UnreadableMessage("Its id is neither a text nor a number.")
     return Message(Kind.REQUEST, method, members)
+
+
+def _mended(data: bytes) -> bytes:
+    """With U+FFFD for each half of a surrogate pair: JavaScript writes them where it has cut a text in two, and no
+    strict reader takes them."""
+    if b"\\ud" not in data and b"\\uD" not in data:
+        return data
+
+    def mend(found: re.Match[bytes]) -> bytes:
+        escape = found[0]
+        is_half = len(escape) != _PAIR and escape[1:3] in (b"ud", b"uD")
+        return b"\\ufffd" if is_half else escape
+
+    return _ESCAPES.sub(mend, data)
 
 
 def is_id(written: bytes) -> bool:

@@ -207,7 +207,12 @@ class BridgePool:
             self._started(server, key)
         session = SharedSession(server, session_id, request.principal, self._clock())
         self._sessions[session_id] = session
-        self._later(server.open(session, message, line))
+        self._later(self._join(server, session, message, line))
+
+    async def _join(self, server: SharedServer, session: SharedSession, message: Message, line: BridgeLine) -> None:
+        await server.open(session, message, line)
+        if session.id not in server.sessions:
+            self._sessions.pop(session.id, None)
 
     def _modern_request(self, line: BridgeLine, request: ProxiedRequest) -> None:
         if self._settings.is_legacy_only:

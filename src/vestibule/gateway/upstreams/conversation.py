@@ -26,6 +26,7 @@ from vestibule.protocol.relayed import (
 )
 
 MAX_WAITING = 1000  # requests that one server has not answered yet
+ANSWER_SECONDS = 60.0  # to what we ask ourselves; a first start may have to fetch its program
 MAX_UNSENT = 16 * 1024 * 1024  # bytes, before the channel is open
 
 Report = Callable[..., None]
@@ -217,7 +218,12 @@ class Question:
 
 
 async def ask(conversation: Conversation, message: Message) -> Message:
-    """A request of our own. Raises OSError when the server ends before it has answered."""
+    """A request of our own. Raises OSError when the server ends before it has answered, or takes too long."""
     question = Question()
-    conversation.ask(message, question)
-    return await question.answer
+    number = conversation.ask(message, question)
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return await question.answer
+    except TimeoutError:
+        conversation.drop(number, "it takes too long")
+        raise

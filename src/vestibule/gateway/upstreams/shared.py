@@ -52,9 +52,12 @@ class SharedServer(Conversation):
     async def _shake_hands(self) -> bytes:
         """What the server answered to initialize. Raises OSError."""
         us = {"name": "vestibule", "version": __version__}
-        answer = await ask(
-            self, make_request("initialize", {"protocolVersion": NEWEST, "capabilities": {}, "clientInfo": us})
-        )
+        params = {"protocolVersion": NEWEST, "capabilities": {}, "clientInfo": us}
+        try:
+            answer = await ask(self, make_request("initialize", params))
+        except OSError:
+            self.close()
+            raise
         if "error" in answer.members:
             self.close()
             raise OSError("the server refused initialize")
