@@ -104,6 +104,17 @@ def test_serve_runs_without_a_file_and_stops_at_a_signal(
         assert (tmp_path / name).stat().st_mode & 0o077 == 0
 
 
+def test_serve_puts_a_command_behind_sign_in(tmp_path: Path) -> None:
+    port = free_port()
+    (tmp_path / "tickets.py").write_text("import sys; sys.stdin.read()")
+    with serving(tmp_path, port, "--", sys.executable, "tickets.py") as process:
+        assert httpx2.post(f"http://127.0.0.1:{port}/tickets/mcp", trust_env=False).status_code == 401
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert f"MCP: http://127.0.0.1:{port}/tickets/mcp" in err
+
+
 def test_a_signal_during_the_start_ends_it(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [

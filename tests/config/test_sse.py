@@ -40,3 +40,18 @@ def test_old_clients_are_served_where_their_streams_are_found(
         text += f"replicas: {replicas}\nstore: env:STORE\nsecret_key: env:ROOT\n"
     configuration = read(text, {"STORE": "postgresql://u:p@h/d", "ROOT": STRONG})
     assert configuration.serves_sse_clients is served
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        (SERVER.format("/mcp") + "workers: 2\nsse_clients: true\n", "sse_clients"),
+        (SERVER.format("/sse") + "workers: 2\n", "workers"),
+    ],
+)
+def test_several_workers_do_not_know_each_others_streams(faults: Faults, text: str, key: str) -> None:
+    assert key in faults(text)
+
+
+def test_several_workers_serve_no_old_clients(read: Load) -> None:
+    assert not read(SERVER.format("/mcp") + "workers: 2\n").serves_sse_clients

@@ -524,7 +524,7 @@ async def test_a_key_is_proven_for_the_address_of_messages(door: Door, server: S
 async def test_a_server_that_stops_ends_the_streams_and_takes_its_leave(door: Door, server: Server) -> None:
     async with sse_client(await sign_in_for_sse(door)) as client:
         await client.initialize()
-        door.house.stop()
+        door.serving.stop()
         with pytest.raises(EOFError):
             await client.event()
         assert len(await server.was_asked("DELETE")) == 1

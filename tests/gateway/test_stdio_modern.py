@@ -166,6 +166,27 @@ async def test_answers_nobody_asked_for_reach_nobody(door: Door, token: str) -> 
     assert text_of(await tool(door, token, "echo", word="after"))["word"] == "after"
 
 
+async def test_a_reader_that_pauses_misses_nothing(door: Door, token: str) -> None:
+    """Its own server waits for it; the kernel's buffers and one megabyte of ours are all that is kept meanwhile."""
+    meta = {**_meta(), "progressToken": 1}
+    params = {"name": "chatty", "arguments": {"times": 60_000}, "_meta": meta}
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).encode()
+    head = (
+        f"POST /mcp HTTP/1.1\r\nHost: {door.url[7:]}\r\nAuthorization: Bearer {token}\r\n"
+        "MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: chatty\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    ).encode()
+    async with Wire(door.url) as wire:
+        await wire.send(head + body)
+        await wire.until(b"notifications/progress")
+        await asyncio.sleep(1.0)
+        answer = await wire.rest(60)
+    assert answer.data.count(b"notifications/progress") == 59_999
+    assert b'"result"' in answer.data[-2000:]
+    server = next(iter(door.house.gateway.pools["main"]._servers))  # type: ignore[attr-defined]
+    assert server._paused_by == set()
+
+
 async def test_a_principal_has_one_server_and_another_has_another(door: Door, token: str) -> None:
     other = (await sign_in_as(door, "grace")).access_token
     pids = [text_of(await tool(door, one, "echo"))["pid"] for one in (token, other, token)]

@@ -15,7 +15,7 @@ from vestibule.gateway.request import ProxiedRequest
 from vestibule.gateway.upstreams.bridge import BridgePool, BridgeSettings
 from vestibule.gateway.upstreams.lines import Line
 from vestibule.gateway.upstreams.stdio import StdioChannel
-from vestibule.model import Command, Era
+from vestibule.model import Command, Era, Upstream
 
 
 @dataclass
@@ -93,7 +93,7 @@ def bench(*flags: str, words: tuple[str, ...] = (), grace: float = 0.3, **settin
 
     clock: Callable[[], float] = lambda: made.now  # noqa: E731
     pool = BridgePool(
-        BridgeSettings("odd", command.instances, command.idle, command.max_instances),
+        BridgeSettings(Upstream("odd", command=command), command.instances, command.idle, command.max_instances),
         lambda caller: StdioChannel(command, report=report, clock=clock),
         report=report,
         clock=clock,

@@ -78,6 +78,27 @@ def idle_commands_are_kept_a_while(configuration: Configuration) -> Iterator[Fau
             )
 
 
+def sessions_stay_with_their_process(configuration: Configuration) -> Iterator[Fault]:
+    """A client's connections reach any of several workers, and its session is in one of them."""
+    commands = [upstream.name for upstream in configuration.upstreams if upstream.command]
+    if configuration.workers > 1 and commands:
+        yield Fault(
+            "workers",
+            f"a session of {commands[0]} is a process of one worker, and the others would not know it",
+            "use one worker; a gateway of its own for commands leaves the others as many as they like",
+        )
+
+
+def notes_on_commands(configuration: Configuration) -> list[str]:
+    commands = [upstream.name for upstream in configuration.upstreams if upstream.command]
+    if configuration.replicas > 1 and commands:
+        return [
+            f"a session of {', '.join(commands)} is a process of one replica: what balances between them has to send "
+            "the same Mcp-Session-Id to the same one"
+        ]
+    return []
+
+
 def _upstreams(configuration: Configuration) -> Iterator[tuple[str, UpstreamConfig]]:
     for index, upstream in enumerate(configuration.upstreams):
         yield f"upstreams[{index}]", upstream
@@ -90,4 +111,5 @@ COMMAND_RULES = (
     transport_fits,
     commands_are_shown_nothing,
     idle_commands_are_kept_a_while,
+    sessions_stay_with_their_process,
 )

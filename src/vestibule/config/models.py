@@ -34,6 +34,7 @@ from vestibule.config.providers import IdentityProviderConfig
 from vestibule.config.resource_server import ResourceServerConfig
 from vestibule.config.sections import HttpConfig, KeysConfig, LoggingConfig, Model, OutboundConfig
 from vestibule.config.tenants import TenantsConfig
+from vestibule.config.tls import TlsConfig
 from vestibule.config.values import (
     Duration,
     Name,
@@ -153,6 +154,12 @@ class UpstreamConfig(Model):
     max_instances: int = Field(
         100, description="How many processes of the command may run at once.", ge=1, le=10_000, examples=[100]
     )
+    socket: str = Field(
+        "",
+        description="The file of a Unix socket that it is asked at; url then says what it is called there, and its "
+        "path.",
+        examples=["/run/tickets.sock"],
+    )
     title: str = Field("", description="What people are shown. The name, when left out.", examples=["Tickets"])
     transport: Literal["streamable-http", "sse", "stdio"] | None = Field(
         None,
@@ -203,6 +210,12 @@ class Configuration(Model):
     )
     listen: Listen = Field(
         defaults.LISTEN, description="The address to listen on.", examples=["127.0.0.1:8080", "0.0.0.0:8080"]
+    )
+    tls: TlsConfig | None = Field(
+        None,
+        description="TLS ends here: the port speaks https and nothing else. Left out, it speaks http, for a reverse "
+        "proxy or for loopback. See docs/operations.md.",
+        examples=[{"certificate": "/etc/vestibule/fullchain.pem", "key": "file:/etc/vestibule/privkey.pem"}],
     )
     upstreams: tuple[UpstreamConfig, ...] = Field(
         (),
@@ -297,11 +310,19 @@ class Configuration(Model):
         le=1000,
         examples=[1],
     )
+    workers: int = Field(
+        1,
+        description="How many processes serve on this computer, on one socket. A core each is enough; see "
+        "docs/operations.md.",
+        ge=1,
+        le=256,
+        examples=[2],
+    )
     sse_clients: bool | None = Field(
         None,
         description="Whether clients of the old HTTP+SSE transport are served as well, at /{name}/sse. When left out: "
-        "yes, unless there are several replicas. There, all requests of one such client must reach the replica that "
-        "holds its stream: say true where the load balancer sees to it.",
+        "yes, unless there are several replicas or workers. All requests of one such client must reach the process "
+        "that holds its stream: say true where a load balancer keeps it at one replica. Not with several workers.",
         examples=[False],
     )
     keys: KeysConfig = Field(
@@ -333,6 +354,11 @@ class Configuration(Model):
         return int(self.listen.rpartition(":")[2])
 
     @property
+    def processes(self) -> int:
+        """How many of them there are in all: the workers of all replicas."""
+        return self.replicas * self.workers
+
+    @property
     def issuer(self) -> str:
         return self.public_url
 
@@ -343,7 +369,7 @@ class Configuration(Model):
 
     @property
     def serves_sse_clients(self) -> bool:
-        return self.replicas == 1 if self.sse_clients is None else self.sse_clients
+        return self.processes == 1 if self.sse_clients is None else self.sse_clients
 
     @property
     def is_loopback(self) -> bool:
@@ -361,7 +387,8 @@ class Configuration(Model):
     def model_post_init(self, context: Any) -> None:
         """One name for each thing from here on: `public_url`, `origins` and `secret_key` are complete."""
         if not self.public_url:
-            object.__setattr__(self, "public_url", f"http://{self.listen}")
+            scheme = "http" if self.tls is None else "https"
+            object.__setattr__(self, "public_url", f"{scheme}://{self.listen}")
         if self.secret_key is None:
             object.__setattr__(self, "secret_key", self.keys.secret)
         object.__setattr__(self, "origins", tuple(dict.fromkeys((*self.origins, *self.cors_origins))))

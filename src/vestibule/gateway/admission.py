@@ -7,6 +7,7 @@ client is not read meanwhile.
 """
 
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from vestibule.errors import Allowance, MissingAuthorization, RateLimited, Refusal, TokenExpired, Unavailable
@@ -45,7 +46,7 @@ class Admission:
     async def _verify(self, presented: Presented) -> None:
         gateway, resource = self._lane.gateway, self._exchange.route.resource
         try:
-            presented = presented._replace(network=self._lane.network())
+            presented = replace(presented, network=self._lane.network())
             principal = await gateway.doorkeeper.admit(presented, resource, gateway.clock())
         except Refusal as refusal:
             raise await self._of_stranger(refusal) from refusal

@@ -16,7 +16,7 @@ from vestibule.errors import Allowance, BadRequest, BodyTooLarge, Refusal, Store
 from vestibule.gateway.cors import cors_lines
 from vestibule.gateway.headers import Header
 from vestibule.gateway.request import ProxiedRequest
-from vestibule.model import Operation, Principal
+from vestibule.model import NO_OPERATION, Operation, Principal
 from vestibule.protocol.messages import id_of
 from vestibule.protocol.rate_limit import rate_limit_headers
 
@@ -69,7 +69,7 @@ class Exchange:
         self.request_id = request_id
         self.origin: bytes | None = None  # of the page that asks, if it may
         self.next_nonce = ""  # of DPoP, for the client to use next
-        self.operation = Operation()
+        self.operation: Operation = NO_OPERATION
         self.is_judged = False
         self.allowance: Allowance | None = None
         self.deadline = 0.0  # on the loop's clock; 0: none
@@ -77,6 +77,11 @@ class Exchange:
     @property
     def is_stream(self) -> bool:
         """Whether its answer is an event stream, which may end between any two events."""
+        return False
+
+    @property
+    def owes_answers(self) -> bool:
+        """Whether its stream is where answers to other requests will come."""
         return False
 
     # --- what a kind of exchange does -------------------------------------------------------------------------------

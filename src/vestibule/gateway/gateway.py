@@ -9,6 +9,7 @@ from typing import Any
 from vestibule.errors import Refusal
 from vestibule.gateway.exchange import Exchange
 from vestibule.gateway.headers import Header
+from vestibule.gateway.heads import AnswerHeads
 from vestibule.gateway.judge import Judge
 from vestibule.gateway.lane import Lane
 from vestibule.gateway.proxied import ProxiedExchange
@@ -16,10 +17,12 @@ from vestibule.gateway.refusals import render, status_line
 from vestibule.gateway.sessions import SessionBinding
 from vestibule.gateway.sse_clients import SseMessage, SseSessions, SseStream
 from vestibule.gateway.upstreams import Pool, open_pool
-from vestibule.model import Principal, Reading, Resource
+from vestibule.model import Principal, Reading, Resource, Upstream
 from vestibule.ports import Authenticator, CallLimits, CredentialSource, Doorkeeper, Entropy
 
 TICK_SECONDS = 1.0
+_REQUEST_ID = 8  # bytes
+_IDS_AT_ONCE = 256  # a question to the system for each would be a twentieth of a call's cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +113,17 @@ class Gateway:
         call_limits: CallLimits | None = None,
         address_of: Callable[[str, Sequence[str]], str] = lambda peer, forwarded: peer,
         log: Callable[..., None] | None = None,
+        hsts: bytes = b"",
+        predecessor: "Gateway | None" = None,
     ) -> None:
+        """`hsts`: what Strict-Transport-Security says, or nothing. `predecessor`: whose connections to upstreams that
+        are the same are used on; `take_over` has to follow."""
         self.doorkeeper = doorkeeper
         self.clock = clock
         self.limits = limits
         self.address_of = address_of
         self.counters = Counters()
+        self.heads = AnswerHeads()
         self.lanes: set[Lane] = set()
         self.exchanges: set[Exchange] = set()
         self.streams: set[Exchange] = set()
@@ -124,13 +132,22 @@ class Gateway:
         self.origins = frozenset(origin.lower().encode("ascii") for origin in origins)
         self._realm = realm
         self.entropy = entropy
+        self._request_ids: list[str] = []
         self._log = log
+        self._hsts: tuple[Header, ...] = ((b"strict-transport-security", hsts),) if hsts else ()
         self._ticker: asyncio.Task[None] | None = None
+        self._lane_class: type[Lane] | None = None
+        self._owned: set[str] = set()  # the pools that are ours to close, by name
         sessions = SessionBinding(authenticator)
         pools: dict[str, Pool] = {}
-        for upstream in (resource.upstream for resource in resources):
-            if upstream.name not in pools:
-                pools[upstream.name] = open_pool(upstream, tls, self.report)
+        for resource in resources:
+            name = resource.upstream.name
+            if name not in pools:
+                pool = predecessor.adoptable(resource.upstream) if predecessor is not None else None
+                if pool is None:
+                    pool = open_pool(resource.upstream, tls, self.report)
+                    self._owned.add(name)
+                pools[name] = pool
         self.pools: Mapping[str, Pool] = pools
         routes = [
             Route(
@@ -154,7 +171,36 @@ class Gateway:
 
     def protocol_class(self) -> type[Lane]:
         """For `uvicorn.Config(http=…)`."""
-        return type("GatewayLane", (Lane,), {"gateway": self})
+        if self._lane_class is None:
+            self._lane_class = type("GatewayLane", (Lane,), {"gateway": self})
+        return self._lane_class
+
+    # --- succession -------------------------------------------------------------------------------------------------
+
+    def adoptable(self, upstream: Upstream) -> Pool | None:
+        """What a successor may go on using for this upstream: our pool, where nothing about the upstream differs."""
+        pool = self.pools.get(upstream.name)
+        return pool if pool is not None and pool.upstream == upstream else None
+
+    def take_over(self, predecessor: "Gateway") -> None:
+        """From this moment every request on the predecessor's connections is ours.
+
+        What is under way there ends as it began, by the route it came in by; we watch its time, and end it when its
+        token is revoked.
+        """
+        self.lanes, self.exchanges, self.streams = predecessor.lanes, predecessor.exchanges, predecessor.streams
+        self.counters, self.sse_sessions = predecessor.counters, predecessor.sse_sessions
+        self._lane_class = predecessor.protocol_class()
+        self._lane_class.gateway = self
+        predecessor.stop_watching()
+        adopted = self.pools.keys() - self._owned
+        self._owned |= adopted
+        predecessor._owned -= adopted
+
+    def under_way(self) -> list[Exchange]:
+        """What came in by our own routes, and not by those of a predecessor or a successor."""
+        ours = {id(route) for route in self.routes.values()}
+        return [exchange for exchange in self.exchanges if id(exchange.route) in ours]
 
     def report(self, event: str, **facts: Any) -> None:
         """One line in the log."""
@@ -165,20 +211,27 @@ class Gateway:
         """Begin watching the clock. Needs a running loop."""
         self._ticker = asyncio.create_task(self._tick())
 
-    async def close(self) -> None:
+    def stop_watching(self) -> None:
         if self._ticker is not None:
             self._ticker.cancel()
-        for exchange in list(self.exchanges):
+
+    async def close(self) -> None:
+        self.stop_watching()
+        for exchange in self.under_way():
             exchange.stop()
         await self.sse_sessions.close()
-        for pool in self.pools.values():
-            pool.close()
-        await asyncio.gather(*(pool.wait_closed() for pool in self.pools.values()))
+        for name in self._owned:
+            self.pools[name].close()
+        await asyncio.gather(*(self.pools[name].wait_closed() for name in self._owned))
 
     # --- answers ----------------------------------------------------------------------------------------------------
 
     def request_id(self) -> str:
-        return self.entropy(8).hex()
+        ids = self._request_ids
+        if not ids:
+            drawn = self.entropy(_REQUEST_ID * _IDS_AT_ONCE).hex()
+            ids += [drawn[at : at + 2 * _REQUEST_ID] for at in range(0, len(drawn), 2 * _REQUEST_ID)]
+        return ids.pop()
 
     def render(
         self,
@@ -211,7 +264,7 @@ class Gateway:
             request_id=request_id,
             close=close,
             allow=b", ".join(route.methods) if refusal.status == 405 else b"",
-            more=more,
+            more=(*self._hsts, *more),
         )
 
     def render_bare(self, refusal: Refusal, status: int) -> bytes:
@@ -225,6 +278,7 @@ class Gateway:
             rpc_id=None,
             request_id=request_id,
             close=True,
+            more=self._hsts,
         )
         return status_line(status) + answer.partition(b"\r\n")[2]
 

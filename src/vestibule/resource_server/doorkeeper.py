@@ -104,9 +104,10 @@ class ResourceServer:
     def recognize(self, presented: Presented, resource: Resource, now: float) -> Principal | None:
         if presented.authorization is None and presented.api_key is None:
             return None
-        if presented.api_key is not None or presented.provider is not None:
-            presented = self._decisive(presented)
-        principal = self._verified.get(digest_of(presented, resource), now)
+        digest = presented.digests.get(resource.identifier)
+        if digest is None:
+            digest = presented.digests[resource.identifier] = digest_of(self._decisive(presented), resource)
+        principal = self._verified.get(digest, now)
         if principal is None or self._revocations.covers(principal) or self._revocations.is_blind():
             return None  # `admit` says why
         if principal.shown == "foreign-token" and self._blocked is not None and self._blocked.may_have(principal):
@@ -157,10 +158,10 @@ class ResourceServer:
 
     def _decisive(self, presented: Presented) -> Presented:
         """Without what changes nothing: a hint that means nobody, a header that is no key of ours."""
-        authorization, api_key, provider, _ = presented
+        authorization, provider = presented.authorization, presented.provider
         if provider is not None and not (self._foreign is not None and self._foreign.is_hint(_text(provider))):
             provider = None
-        return Presented(authorization, api_key if self._has_key(presented) else None, provider)
+        return Presented(authorization, presented.api_key if self._has_key(presented) else None, provider)
 
     def _has_key(self, presented: Presented) -> bool:
         """Where there are no API keys, X-API-Key beside a token is somebody else's header, and shows us nothing."""

@@ -60,6 +60,7 @@ def _upstream(one: UpstreamConfig) -> Upstream:
         url=one.url,
         transport=one.spoken,
         command=command_of(one),
+        socket=one.socket,
         access=one.access,
         scopes=one.scopes.default,
         optional_scopes=tuple(scope for scope in one.scopes.offered if scope not in one.scopes.default),

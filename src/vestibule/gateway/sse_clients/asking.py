@@ -116,7 +116,6 @@ class Asking:
 def _request(
     method: bytes, headers: list[Header], principal: Principal | None, session: bytes | None, text: bytes = b""
 ) -> ProxiedRequest:
-    headers = [*headers, (b"mcp-session-id", b"")]  # where the upstream's own stands, if there is one
     framing = Framing(len(text), chunked=False) if text else NO_BODY
     request = ProxiedRequest(method, b"", headers, framing, era=Era.LEGACY)
     request.principal = principal

@@ -89,10 +89,10 @@ class SseMessage(Exchange):
         self.keep_alive = self.keep_alive and not self.lane.is_closing_soon
         answer = ProxiedAnswer(
             202,
-            [(b"content-type", b"text/plain")],
+            self.lane.gateway.heads.read([(b"content-type", b"text/plain")]),
             len(_ANSWER),
             date_line=self.lane.date_line(),
-            bind_session=lambda value: None,
+            session=None,
         )
         answer.end_head(close=not self.keep_alive, request_id=self.request_id, more=self.more_headers())
         answer.add(_ANSWER)

@@ -45,7 +45,11 @@ class SseSession:
         self._spawn(self._pass_on_all())
 
     def is_of(self, principal: Principal | None, resource: Resource) -> bool:
-        return self._key == _key(principal) and self._route.resource is resource
+        return self._key == _key(principal) and self._route.resource.identifier == resource.identifier
+
+    @property
+    def is_waited_for(self) -> bool:
+        return self._waiting > 0
 
     def take(self, message: Message) -> None:
         """Raises `Unavailable` when too much waits."""
@@ -119,7 +123,7 @@ class SseSession:
         await relay.pass_answer(errand, head)
         while not relay.is_answered:  # a server may end a stream and be asked for its rest (SEP-1699)
             silent = asyncio.get_running_loop().time() - relay.heard_at
-            if not relay.last_id or silent > self._route.first_byte_seconds:
+            if not relay.last_id or self._asking.session is None or silent > self._route.first_byte_seconds:
                 raise unavailable(self._route.name, "the stream ended before the answer came")
             await asyncio.sleep(relay.seconds_to_wait)
             await self._take_up(relay)

@@ -36,16 +36,20 @@ class SseStream(Exchange):
     def is_stream(self) -> bool:
         return self._answer is not None
 
+    @property
+    def owes_answers(self) -> bool:
+        return self._session is not None and self._session.is_waited_for
+
     def leave(self) -> None:
         self.state = State.ANSWERING
         gateway = self.lane.gateway
         session_id = gateway.entropy(16).hex().encode()
         self._answer = answer = ProxiedAnswer(
             200,
-            [(b"content-type", b"text/event-stream")],
+            gateway.heads.read([(b"content-type", b"text/event-stream")]),
             None,
             date_line=self.lane.date_line(),
-            bind_session=lambda value: None,
+            session=None,
         )
         self.keep_alive = self.keep_alive and not self.lane.is_closing_soon
         answer.end_head(close=not self.keep_alive, request_id=self.request_id, more=self.more_headers())

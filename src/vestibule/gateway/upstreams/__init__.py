@@ -30,7 +30,7 @@ def _open_sse(upstream: Upstream, tls: Callable[[], ssl.SSLContext], report: Rep
     from vestibule.gateway.upstreams.bridge import BridgePool, BridgeSettings
     from vestibule.gateway.upstreams.sse import MAX_STREAMS, SseChannel
 
-    settings = BridgeSettings(upstream.name, max_instances=MAX_STREAMS, is_legacy_only=True)
+    settings = BridgeSettings(upstream, max_instances=MAX_STREAMS, is_legacy_only=True)
     return BridgePool(settings, lambda caller: SseChannel(upstream, tls, caller), report=report)
 
 
@@ -40,6 +40,6 @@ def _open_stdio(upstream: Upstream, command: Command, report: Report) -> Pool:
     from vestibule.gateway.upstreams.bridge import BridgePool, BridgeSettings
     from vestibule.gateway.upstreams.stdio import StdioChannel
 
-    settings = BridgeSettings(upstream.name, command.instances, command.idle, command.max_instances)
+    settings = BridgeSettings(upstream, command.instances, command.idle, command.max_instances)
     told = partial(report, upstream=upstream.name)
     return BridgePool(settings, lambda caller: StdioChannel(command, report=told, clock=time.monotonic), report=report)

@@ -27,7 +27,7 @@ from vestibule.gateway.upstreams.conversation import Clock, Conversation, Parts,
 from vestibule.gateway.upstreams.modern import ModernServer
 from vestibule.gateway.upstreams.sessions import ClientSession, OwnSession
 from vestibule.gateway.upstreams.shared import SharedServer, SharedSession
-from vestibule.model import Era, Principal
+from vestibule.model import Era, Principal, Upstream
 from vestibule.protocol.operation import read_operation
 from vestibule.protocol.relayed import (
     CAPABILITIES,
@@ -51,7 +51,7 @@ REVOKED_SECONDS = 30.0  # what was asked before a revocation may still be answer
 
 @dataclass(frozen=True, slots=True)
 class BridgeSettings:
-    name: str  # of the upstream
+    upstream: Upstream
     instances: Literal["per-principal", "shared"] = "per-principal"
     idle: timedelta = timedelta(minutes=10)
     max_instances: int = 100
@@ -76,13 +76,14 @@ class BridgePool:
         entropy: Callable[[int], bytes] = os.urandom,
         jitter: Callable[[], float] = random.random,
     ) -> None:
+        self.upstream = settings.upstream
         self._backoff = Backoff(jitter)
         self._clock = clock or _loop_time
         self._ending: set[asyncio.Task[None]] = set()
         self._entropy = entropy
         self._modern: dict[str, ModernServer] = {}
         self._open_channel = open_channel
-        self._report: Report = lambda event, **facts: report(event, upstream=settings.name, **facts)
+        self._report: Report = lambda event, **facts: report(event, upstream=settings.upstream.name, **facts)
         self._revoked: dict[Conversation, float] = {}
         self._servers: dict[Conversation, str] = {}  # all that run; → what they back off by
         self._sessions: dict[bytes, ClientSession] = {}
