@@ -67,6 +67,7 @@ from vestibule.config.secret_rules import (
     there_is_one_root_secret,
 )
 from vestibule.config.socket_rules import sockets_are_on_this_computer
+from vestibule.config.sse_rules import SSE_RULES
 from vestibule.config.tenant_rules import (
     clients_of_tenants_are_somebodys,
     tenant_domains_are_organisations,
@@ -351,4 +352,5 @@ RULES: tuple[Rule, ...] = (
     collector_answers_in_time,
     *TLS_RULES,
     *WORKER_RULES,
+    *SSE_RULES,
 )

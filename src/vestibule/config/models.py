@@ -124,7 +124,7 @@ class UpstreamConfig(Model):
     name: Name = Field(description="Served at /{name}/mcp; a single upstream also at /mcp.", examples=["tickets"])
     url: UpstreamUrl = Field(
         "",
-        description="Its streamable HTTP endpoint. Either this or command.",
+        description="Its endpoint. Either this or command.",
         examples=["http://localhost:3000/mcp"],
     )
     command: tuple[str, ...] = Field(
@@ -173,10 +173,11 @@ class UpstreamConfig(Model):
         examples=[True],
     )
     title: str = Field("", description="What people are shown. The name, when left out.", examples=["Tickets"])
-    transport: Literal["streamable-http", "stdio"] = Field(
-        "streamable-http",
-        description="How the upstream is spoken to; stdio for a command, when left out.",
-        examples=["streamable-http"],
+    transport: Literal["streamable-http", "sse", "stdio"] | None = Field(
+        None,
+        description="How it is spoken to: streamable-http, sse (HTTP+SSE of 2024-11-05) or stdio. When left out: stdio "
+        "for a command, sse if the path of its url ends in /sse, else streamable-http.",
+        examples=["sse"],
     )
     access: Literal["required", "api-key-only", "anonymous"] = Field(
         "required",
@@ -201,6 +202,13 @@ class UpstreamConfig(Model):
     timeouts: TimeoutsConfig = Field(
         TimeoutsConfig(), description="How long it may take.", examples=[{"connect": "3s"}]
     )
+
+    @property
+    def spoken(self) -> Literal["streamable-http", "sse", "stdio"]:
+        """The transport; where nobody says, the path of the URL tells what people call their endpoints."""
+        if self.transport is not None or self.command:
+            return self.transport or "stdio"
+        return "sse" if urlsplit(self.url).path.rstrip("/").endswith("/sse") else "streamable-http"
 
 
 class Configuration(Model):
@@ -323,6 +331,13 @@ class Configuration(Model):
         le=256,
         examples=[2],
     )
+    sse_clients: bool | None = Field(
+        None,
+        description="Whether clients of the old HTTP+SSE transport are served as well, at /{name}/sse. When left out: "
+        "yes, unless there are several replicas or workers. All requests of one such client must reach the process "
+        "that holds its stream: say true where a load balancer keeps it at one replica. Not with several workers.",
+        examples=[False],
+    )
     keys: KeysConfig = Field(
         KeysConfig(), description="The root secret.", examples=[{"file": "/var/lib/vestibule/keys"}]
     )
@@ -364,6 +379,10 @@ class Configuration(Model):
     def signs_people_in(self) -> bool:
         """Whether this server gives tokens itself."""
         return self.resource_server.mode != "cloud"
+
+    @property
+    def serves_sse_clients(self) -> bool:
+        return self.processes == 1 if self.sse_clients is None else self.sse_clients
 
     @property
     def is_loopback(self) -> bool:

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vestibule.errors import Refusal
@@ -18,6 +18,7 @@ from vestibule.gateway.proxied import ProxiedExchange
 from vestibule.gateway.refusal_log import RefusalLog
 from vestibule.gateway.refusals import render, status_line
 from vestibule.gateway.sessions import SessionBinding
+from vestibule.gateway.sse_clients import SseMessage, SseSessions, SseStream
 from vestibule.gateway.upstreams import Pool, open_pool
 from vestibule.model import Principal, Reading, Resource, Upstream
 from vestibule.ports import Authenticator, CallLimits, CredentialSource, Doorkeeper, Entropy
@@ -72,6 +73,27 @@ class Route:
     idle_seconds: float
     exchange: type[Exchange] = ProxiedExchange  # what becomes of a request here
     methods: tuple[bytes, ...] = (b"POST", b"GET", b"DELETE")
+    takes_preflights: bool = True  # of pages (CORS)
+
+    @property
+    def url(self) -> str:
+        """What a proof of a key must name here: the resource, or where an HTTP+SSE client's messages go."""
+        resource = self.resource
+        if self.exchange is not SseMessage:
+            return resource.identifier
+        return resource.identifier.removesuffix(resource.path) + resource.message_path
+
+
+def _paths_of(route: Route) -> list[tuple[bytes, Route]]:
+    """Where it is reached. HTTP+SSE has two paths: for the stream, and for messages."""
+    resource = route.resource
+    path = resource.path.encode("ascii")
+    if not resource.message_path:
+        return [(path, route)]
+    return [
+        (path, replace(route, exchange=SseStream, methods=(b"GET",))),
+        (resource.message_path.encode("ascii"), replace(route, exchange=SseMessage, methods=(b"POST",))),
+    ]
 
 
 class Gateway:
@@ -113,10 +135,11 @@ class Gateway:
         self.lanes: set[Lane] = set()
         self.exchanges: set[Exchange] = set()
         self.streams: set[Exchange] = set()
+        self.sse_sessions = SseSessions()
         self.hosts = frozenset(host.lower().encode("ascii") for host in hosts)
         self.origins = frozenset(origin.lower().encode("ascii") for origin in origins)
         self._realm = realm
-        self._entropy = entropy
+        self.entropy = entropy
         self._request_ids: list[str] = []
         self._log = log
         self._refusal_log = RefusalLog(log) if log is not None else None
@@ -152,12 +175,12 @@ class Gateway:
                 first_byte_seconds=resource.upstream.timeouts.first_byte.total_seconds(),
                 idle_seconds=resource.upstream.timeouts.idle_stream.total_seconds(),
             )
-            path = resource.path.encode("ascii")
             if resource.upstream.served_by == "gateway":
-                self.routes[path] = route
+                self.routes.update(_paths_of(route))
             else:
-                self.routes[PATH + path] = auth_route(route, authenticator)
-                self.routes.setdefault(PATH, question_route(self.routes[PATH + path]))
+                path = PATH + resource.path.encode("ascii")
+                self.routes[path] = auth_route(route, authenticator)
+                self.routes.setdefault(PATH, question_route(self.routes[path]))
         doorkeeper.on_revoked(self._end_revoked)
 
     def protocol_class(self) -> type[Lane]:
@@ -180,7 +203,7 @@ class Gateway:
         token is revoked.
         """
         self.lanes, self.exchanges, self.streams = predecessor.lanes, predecessor.exchanges, predecessor.streams
-        self.counters = predecessor.counters
+        self.counters, self.sse_sessions = predecessor.counters, predecessor.sse_sessions
         self._lane_class = predecessor.protocol_class()
         self._lane_class.gateway = self
         predecessor.stop_watching()
@@ -210,6 +233,7 @@ class Gateway:
         self.stop_watching()
         for exchange in self.under_way():
             exchange.stop()
+        await self.sse_sessions.close()
         for name in self._owned:
             self.pools[name].close()
         await asyncio.gather(*(self.pools[name].wait_closed() for name in self._owned))
@@ -219,7 +243,7 @@ class Gateway:
     def request_id(self) -> str:
         ids = self._request_ids
         if not ids:
-            drawn = self._entropy(_REQUEST_ID * _IDS_AT_ONCE).hex()
+            drawn = self.entropy(_REQUEST_ID * _IDS_AT_ONCE).hex()
             ids += [drawn[at : at + 2 * _REQUEST_ID] for at in range(0, len(drawn), 2 * _REQUEST_ID)]
         return ids.pop()
 

@@ -37,6 +37,7 @@ from vestibule.gateway.framing import Framing
 from vestibule.gateway.headers import Header
 from vestibule.gateway.lasting import Lasting, apart, weight_of
 from vestibule.gateway.patience import Patience, Turn
+from vestibule.gateway.preflight import Preflight
 from vestibule.gateway.request import ProxiedRequest
 from vestibule.gateway.sockets import has_left
 from vestibule.gateway.weight import MAX_URL, Weight
@@ -313,7 +314,8 @@ class Lane(HttpToolsProtocol):
         length = int(single[b"content-length"]) if b"content-length" in single else None
         chunked = b"transfer-encoding" in single
         framing = Framing(length, chunked)
-        self._exchange = exchange = route.exchange(
+        kind = Preflight if method == b"OPTIONS" and route.takes_preflights else route.exchange
+        self._exchange = exchange = kind(
             self,
             route,
             ProxiedRequest(method, query, self.headers, framing, era=lasting.era, parts=(lasting, changing)),
@@ -326,14 +328,18 @@ class Lane(HttpToolsProtocol):
             if len(single) < len(changing):
                 check_single(changing)
             lasting.check_single()
-            check_method(method, route.methods)
-            check_version(version)
             exchange.check_addressed(lasting.host, single, gateway.hosts)
-            check_origin(lasting.origin, gateway.origins)
+            exchange.origin = check_origin(lasting.origin, gateway.origins)
+            if kind is not Preflight:
+                check_method(method, route.methods)
+            check_version(version)
             check_length(length, gateway.limits.max_body)
             check_framing(method, length, chunked=chunked)
             check_query(query)
-            Admission(self, exchange, lasting.session).begin(lasting.presented)
+            if isinstance(exchange, Preflight):
+                exchange.answer()
+                return
+            Admission(self, exchange, lasting.session if exchange.has_sessions else None).begin(lasting.presented)
         except Refusal as refusal:
             exchange.fail(refusal)
 

@@ -78,4 +78,5 @@ class Resource:
     path: str  # the request path that it answers at
     upstream: Upstream
     aliases: tuple[str, ...] = ()  # identifiers that an old client may name instead
+    message_path: str = ""  # of HTTP+SSE (2024-11-05): where messages go; `path` is the stream's
     must_be_named: bool = False  # never what a request means that names none; none of its scopes is offered by itself

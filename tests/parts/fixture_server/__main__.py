@@ -1,4 +1,4 @@
-"""`python -m tests.parts.fixture_server PORT`, or `--stdio`."""
+"""`python -m tests.parts.fixture_server PORT`, `PORT sse`, or `--stdio`."""
 
 import asyncio
 import sys
@@ -42,7 +42,12 @@ def main() -> None:
     if sys.argv[1] == "--stdio":
         fixture_server().run("stdio")
         return
-    app = fixture_server().streamable_http_app(event_store=EventsInMemory(), retry_interval=100)
+    server = fixture_server()
+    app = (
+        server.sse_app()
+        if sys.argv[2:] == ["sse"]
+        else server.streamable_http_app(event_store=EventsInMemory(), retry_interval=100)
+    )
     config = uvicorn.Config(app, port=int(sys.argv[1]), log_level="warning", timeout_graceful_shutdown=1, http="h11")
     asyncio.run(uvicorn.Server(config).serve())
 
