@@ -119,6 +119,10 @@ class Errand:
         self._line = None
         self._end(reason)
 
+    def upstream_refused(self, refusal: Refusal) -> None:
+        self._line = None
+        self._refuse(refusal)
+
     def upstream_paused(self) -> None: ...
 
     def upstream_resumed(self) -> None: ...

@@ -15,7 +15,7 @@ from vestibule.gateway.proxied import ProxiedExchange
 from vestibule.gateway.refusals import render, status_line
 from vestibule.gateway.sessions import SessionBinding
 from vestibule.gateway.upstreams import Pool, open_pool
-from vestibule.model import Principal, Reading, Resource
+from vestibule.model import Operation, Principal, Reading, Resource
 from vestibule.ports import Authenticator, CallLimits, CredentialSource, Doorkeeper, Entropy
 
 TICK_SECONDS = 1.0
@@ -65,6 +65,11 @@ class Route:
     idle_seconds: float
     exchange: type[Exchange] = ProxiedExchange  # what becomes of a request here
     methods: tuple[bytes, ...] = (b"POST", b"GET", b"DELETE")
+    placing: Callable[[Operation], tuple[Resource, Operation]] | None = None
+
+    def place(self, operation: Operation) -> tuple[Resource, Operation]:
+        """Whose business that is, and what it is called there; raises a `Refusal` for what is called nothing."""
+        return self.placing(operation) if self.placing is not None else (self.resource, operation)
 
 
 class Gateway:
@@ -106,15 +111,15 @@ class Gateway:
         self._ticker: asyncio.Task[None] | None = None
         sessions = SessionBinding(authenticator)
         pools: dict[str, Pool] = {}
-        for upstream in (resource.upstream for resource in resources):
+        for upstream in (resource.upstream for resource in resources if not resource.upstream.members):
             if upstream.name not in pools:
                 pools[upstream.name] = open_pool(upstream, tls)
-        self.pools: Mapping[str, Pool] = pools
-        self.routes: Mapping[bytes, Route] = {
-            resource.path.encode("ascii"): Route(
+
+        def route_to(resource: Resource, pool: Pool, **others: Any) -> Route:
+            return Route(
                 name=resource.upstream.name,
                 resource=resource,
-                pool=pools[resource.upstream.name],
+                pool=pool,
                 judge=judge,
                 reading=judge.reading(resource),
                 call_limits=call_limits,
@@ -124,10 +129,22 @@ class Gateway:
                 resource_metadata=resource_metadata_url(resource),
                 first_byte_seconds=resource.upstream.timeouts.first_byte.total_seconds(),
                 idle_seconds=resource.upstream.timeouts.idle_stream.total_seconds(),
+                **others,
             )
+
+        self._route_to = route_to
+        self.pools: dict[str, Pool] = pools
+        self.routes: dict[bytes, Route] = {
+            resource.path.encode("ascii"): route_to(resource, pools[resource.upstream.name])
             for resource in resources
+            if not resource.upstream.members
         }
         doorkeeper.on_revoked(self._end_revoked)
+
+    def add(self, resource: Resource, pool: Pool, **others: Any) -> None:
+        """Serve one more resource by a pool that somebody else has made. `others`: of its `Route`."""
+        self.pools[resource.upstream.name] = pool
+        self.routes[resource.path.encode("ascii")] = self._route_to(resource, pool, **others)
 
     def protocol_class(self) -> type[Lane]:
         """For `uvicorn.Config(http=…)`."""

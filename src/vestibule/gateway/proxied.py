@@ -252,6 +252,13 @@ class ProxiedExchange(Exchange):
         elif self.state is not State.DONE:
             self.fail(unavailable(self.route.name, reason))
 
+    def upstream_refused(self, refusal: Refusal) -> None:
+        self._line = None
+        if self.state is State.ANSWERING:
+            self._give_up(refusal.detail or refusal.message)
+        else:
+            self.fail(refusal)
+
     def _give_up(self, reason: str) -> None:
         """The answer cannot go on. What has not begun is a refusal; what has, breaks off."""
         if not self._has_answered:

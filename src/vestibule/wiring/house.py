@@ -42,6 +42,7 @@ from vestibule.web.cookies import Cookies
 from vestibule.web.pages import Pages
 from vestibule.web.pages.render import form_origin
 from vestibule.wiring.administration import make_administration, make_office
+from vestibule.wiring.aggregate import add_aggregate
 from vestibule.wiring.api_keys import make_api_keys
 from vestibule.wiring.audit import make_trail
 from vestibule.wiring.foreign import make_foreign_tokens, servers_of
@@ -268,6 +269,7 @@ class House:
             limits=GatewayLimits(max_body=configuration.http.max_body, max_head=configuration.http.max_head),
             log=event_logger("gateway"),
         )
+        add_aggregate(gateway, configuration, resources, ring)
         office = make_office(server, resources)
         tenant_office = TenantOffice(configuration, store, server)
         plane = ControlPlane(
