@@ -97,6 +97,8 @@ class _Ear:
                     await self._may_tell.wait()
                     changed, self._changed = self._changed, []
                     await put(b"".join(event(self._told(method, {})) for method in changed) + events)
+                if self._is_over:
+                    break
             return self._is_over
 
     def _rename(self, data: bytes) -> bytes:

@@ -37,8 +37,11 @@ class Out:
         self._may_go.set()
 
     def begin(self, status: int, headers: Sequence[Header], length: int | None = None) -> None:
+        """`length`: of a document; the head of a stream leaves before there is anything in it."""
         if self._answered is not None:
             self._answered.upstream_head(status, list(headers), length)
+        if length is None and self._answered is not None:
+            self._answered.upstream_flush()
 
     async def write(self, data: bytes) -> None:
         await self._may_go.wait()
