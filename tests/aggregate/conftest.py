@@ -58,8 +58,8 @@ class Together:
     def client(self, mode: Any = "auto", **options: Any) -> Any:
         return python_client(self.url, REDIRECT, self.browser, storage=TokensInMemory(), mode=mode, **options)
 
-    async def sign_in(self, scope: str | None = None, login: str = "ada") -> SignedIn:
-        flow = Flow(self.door, await self.door.register(), resource=self.url, scope=scope)
+    async def sign_in(self, scope: str | None = None, login: str = "ada", client: Any = None) -> SignedIn:
+        flow = Flow(self.door, client or await self.door.register(), resource=self.url, scope=scope)
         visitor = self.door.browser()
         flow.code = (await visitor.approve(flow, login))["code"]
         answer = await flow.redeem()

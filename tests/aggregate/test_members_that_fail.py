@@ -10,7 +10,6 @@ import pytest
 
 from tests.aggregate.conftest import Pair, names, open_pair, tool
 from tests.support.wire import Wire
-from vestibule.gateway.aggregate.pool import AggregatePool
 from vestibule.testing.recording_upstream import Exchange, json_answer, raw_answer
 
 B_ONLY = ["b_read", "b_write"]
@@ -64,9 +63,7 @@ async def test_a_member_that_is_broken_hides_its_own(pair: Pair, how: str, era: 
         answer = await pair.say(token, {"id": 7, "method": "tools/list"}, await pair.open(token))
     assert names(answer) == B_ONLY
     assert (await pair.ask(token, "tools/call", {"name": "b_read"})).status_code == 200
-    pool = pair.door.house.gateway.pools["all"]
-    assert isinstance(pool, AggregatePool)
-    assert set(pool.members.absences) == {"a"}
+    assert set(pair.door.house.gateway.snapshot()["absences"]) == {"a"}
 
 
 async def test_a_member_that_is_not_there(tmp_path: Path) -> None:

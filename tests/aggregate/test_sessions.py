@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.aggregate.conftest import INITIALIZE, Pair, names, open_pair
+from tests.aggregate.conftest import INITIALIZE, Pair, Together, names, open_pair
 from vestibule.testing.recording_upstream import Exchange, json_answer
 
 LIST = {"id": 2, "method": "tools/list"}
@@ -246,6 +246,27 @@ async def test_one_stream_of_all_with_ids_to_come_back_by(pair: Pair) -> None:
     async with getting(pair, token, session, **{"Last-Event-ID": "a:6"}) as stream:
         assert stream.status_code == 200
     assert seen == [None, "6"]
+
+
+async def test_a_session_gives_no_more_than_its_token(tmp_path: Path) -> None:
+    """A session outlives its tokens, and the next one of the same principal may have less."""
+    scoped = {"a": {"scopes": {"default": ["a.use"]}}, "b": {"scopes": {"default": ["b.use"]}}}
+    async with open_pair(tmp_path, **scoped) as pair:
+        client = await pair.door.register()
+        together = Together(pair.door)
+        most = (await together.sign_in(client=client)).access_token
+        least = (await together.sign_in("b.use", client=client)).access_token
+        session = await pair.open(most)
+        pair.a.results["GET"] = pushing('data: {"jsonrpc":"2.0","method":"notifications/message"}\n\n', seen=[])
+        before = len(pair.a.requests)
+        async with getting(pair, least, session) as stream:
+            assert stream.status_code == 405
+        await pair.say(least, {"method": "notifications/initialized"}, session)
+        assert (await pair.say(least, {"id": "a:1", "result": {}}, session)).status_code == 400
+        assert (await pair.say(least, call("a_read"), session)).status_code == 403
+        assert len(pair.a.requests) == before
+        async with getting(pair, most, session) as stream:
+            assert stream.status_code == 200
 
 
 async def test_no_stream_where_nobody_has_one(pair: Pair) -> None:

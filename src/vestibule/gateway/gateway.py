@@ -45,6 +45,7 @@ class Counters:
     refusals: dict[str, int] = field(default_factory=dict)
     malformed: int = 0
     broken_answers: int = 0
+    absences: dict[str, int] = field(default_factory=dict)  # of an aggregate's members, by name
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +254,7 @@ class Gateway:
         return {
             "requests": self.counters.requests,
             "refusals": dict(self.counters.refusals),
+            "absences": dict(self.counters.absences),
             "streams": len(self.streams),
             "connections": len(self.lanes),
             "upstream_connections": {name: pool.size for name, pool in self.pools.items()},

@@ -146,7 +146,7 @@ def _shown(asking: Asking, reply: Reply, key: str, item: msgspec.Raw) -> msgspec
     elif key != "tools" or prefixes.is_nameable(member.name, name):
         parts[field] = raw(prefixes.name(member.name, name))
     else:
-        asking.members.report("aggregate_name_left_out", level="warning", member=member.name, name=name[:200])
+        asking.members.tell("aggregate_name_left_out", member, f"no tool can be called {name[:200]!r} here")
         return None
     return raw(parts)
 

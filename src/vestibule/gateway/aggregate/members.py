@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 LONGEST = 4 * 1024 * 1024  # bytes of an answer that is read here, or of one event
 METHOD_NOT_FOUND = -32601
-_TOLD_EVERY = 60.0  # seconds: how often the log hears that the same member is absent for the same reason
+_TOLD_EVERY = 60.0  # seconds: how often the log hears the same of the same member
 _PASS = frozenset((b"accept-language", b"user-agent", b"traceparent", b"tracestate", b"baggage"))
 _MIRRORED = frozenset((b"mcp-method", b"mcp-name", b"mcp-protocol-version", SESSION))
 
@@ -134,8 +134,8 @@ class Members:
     prefixes: Prefixes
     deadline: float
     report: Callable[..., None]
-    absences: dict[str, int] = field(default_factory=dict)  # by member; what the metrics are made of
-    _told: dict[tuple[str, str], float] = field(default_factory=dict)
+    absences: dict[str, int]  # by member; what the metrics are made of
+    _told: dict[tuple[str, str, str], float] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Member:
         return next(member for member in self.members if member.name == name)
@@ -162,15 +162,19 @@ class Members:
         return None
 
     def tell_absent(self, member: Member, reason: str) -> None:
-        """Its things are missing from an answer. Told in the log once a minute for each reason."""
+        """Its things are missing from an answer."""
         self.absences[member.name] = self.absences.get(member.name, 0) + 1
-        now, key = asyncio.get_running_loop().time(), (member.name, reason[:100])
+        self.tell("aggregate_member_absent", member, reason)
+
+    def tell(self, event: str, member: Member, reason: str) -> None:
+        """The log, once a minute for each reason."""
+        now, key = asyncio.get_running_loop().time(), (event, member.name, reason[:100])
         if now - self._told.get(key, -_TOLD_EVERY) < _TOLD_EVERY:
             return
         if len(self._told) > 1000:
             self._told.clear()
         self._told[key] = now
-        self.report("aggregate_member_absent", level="warning", member=member.name, reason=reason[:500])
+        self.report(event, level="warning", member=member.name, reason=reason[:500])
 
 
 @asynccontextmanager

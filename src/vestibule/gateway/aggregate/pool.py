@@ -146,13 +146,16 @@ class AggregatePool:
             await _serve_legacy(asking)
 
     def _sessions(self, request: ProxiedRequest) -> dict[str, MemberSession]:
-        """Of a legacy session. Raises `SessionNotFound`."""
+        """Of a legacy session, those of the members that this caller may use still: a session outlives its tokens, and
+        the next one may give less. Raises `SessionNotFound`."""
         if request.era is Era.MODERN or request.session is None:
             return {}
         sessions = read_sessions(request.session, (one.name for one in self.members.members))
         if sessions is None or self._revivals.is_ended(request.session):
             raise SessionNotFound("There is no such session.", action="Send initialize again, without Mcp-Session-Id.")
-        return {**sessions, **self._revivals.known(request.session)}
+        sessions |= self._revivals.known(request.session)
+        open_to = {one.name for one in self.members.open_to(request.principal, Operation())}
+        return {name: one for name, one in sessions.items() if name in open_to}
 
 
 async def _serve_modern(asking: Asking) -> None:
