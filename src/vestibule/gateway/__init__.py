@@ -5,7 +5,7 @@ is not MCP to the ASGI application. `admission` is a request on its way in; `exc
 answer; `request` and `answer` are what is kept of each, and `framing` how a body ends. `upstream` keeps the connections
 to the other side. `headers` says what passes, `weight` how much, and `patience` how long we wait for it. `judge`
 decides, where a decision hangs on what is asked for, and tells the trail; `listing` leaves out what a caller may not
-call. `gateway` holds them together and watches the clock for all of them.
+call. `aggregate` is several upstreams as one. `gateway` holds them together and watches the clock for all of them.
 """
 
 from vestibule.gateway.gateway import Gateway, GatewayLimits

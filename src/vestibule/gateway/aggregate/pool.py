@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from vestibule.errors import BadRequest, Refusal, SessionNotFound
 from vestibule.gateway.aggregate import calls, handshakes, listening, listings, pushing
-from vestibule.gateway.aggregate.asking import NO_SUCH_RESOURCE, Asking
+from vestibule.gateway.aggregate.asking import INVALID_PARAMS, NO_SUCH_RESOURCE, Asking
 from vestibule.gateway.aggregate.members import Members
 from vestibule.gateway.aggregate.out import Out
 from vestibule.gateway.aggregate.revivals import Revivals
@@ -197,8 +197,9 @@ async def _serve_request(asking: Asking, everybodys: Mapping[str, Callable[[Aski
     named = asking.members.prefixes.of_operation(Operation(asking.method, name))
     if named is not None:
         await calls.call(asking, named)
-    elif asking.method.startswith("resources/") and not asking.is_modern:
-        await asking.out.error(asking.id, NO_SUCH_RESOURCE, f"Resource not found: {name}", status=200)
+    elif asking.method.startswith("resources/"):
+        code, status = (INVALID_PARAMS, 400) if asking.is_modern else (NO_SUCH_RESOURCE, 200)
+        await asking.out.error(asking.id, code, "Resource not found", status=status, data={"uri": name})
     else:
         await asking.refuse_params(f"Unknown name: {name}")
 
