@@ -58,6 +58,11 @@ def test_names_do_not_collide() -> None:
     assert given["upstreams"][2]["url"] == "http://localhost:3/mcp?a=b"
 
 
+def test_workers_of_the_command_line_win_over_the_files() -> None:
+    assert overrides([], None, debug=False, workers=3) == {"workers": 3}
+    assert overrides([], None, debug=False) == {}
+
+
 @contextmanager
 def serving(folder: Path, port: int, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
     process = subprocess.Popen(

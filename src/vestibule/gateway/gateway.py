@@ -84,6 +84,10 @@ class Route:
         return resource.identifier.removesuffix(resource.path) + resource.message_path
 
 
+def _say_nothing(event: str, **facts: Any) -> None:
+    """Where there is no log. Pools outlive their gateway, and so know its log and not it."""
+
+
 def _paths_of(route: Route) -> list[tuple[bytes, Route]]:
     """Where it is reached. HTTP+SSE has two paths: for the stream, and for messages."""
     resource = route.resource
@@ -155,7 +159,7 @@ class Gateway:
             if name not in pools and resource.upstream.served_by == "gateway":
                 pool = predecessor.adoptable(resource.upstream) if predecessor is not None else None
                 if pool is None:
-                    pool = open_pool(resource.upstream, tls, self.report)
+                    pool = open_pool(resource.upstream, tls, log or _say_nothing)
                     self._owned.add(name)
                 pools[name] = pool
         self.pools: Mapping[str, Pool] = pools
