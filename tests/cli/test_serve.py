@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx2
@@ -80,7 +80,8 @@ def serving(folder: Path, port: int, *arguments: str) -> Iterator["subprocess.Po
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     break
             time.sleep(0.05)
-        time.sleep(0.3)
+        with suppress(httpx2.TransportError):  # the port is taken before there is somebody to answer
+            httpx2.get(f"http://127.0.0.1:{port}/healthz", trust_env=False, timeout=60)
         yield process
     finally:
         process.kill()
