@@ -12,7 +12,7 @@ from bench.peers.stage import Running
 from bench.requests import call
 from bench.samples import Column, Table
 
-NAMES = ("vestibule", "vestibule, calls: denied")
+NAMES = ("vestibule", "vestibule, calls: denied", "with rules")
 MOST = 16  # functions
 TABLE = Table(
     "profile",
