@@ -46,6 +46,7 @@ from vestibule.protocol.relayed import (
 
 MAX_OF_ONE = 10  # servers, or sessions on a shared one, of one principal; then those end that nobody uses
 MAX_SESSIONS = 10_000  # on shared servers
+LEFT_ALONE_SECONDS = 30.0  # before a server may have to make room for somebody else's
 REVOKED_SECONDS = 30.0  # what was asked before a revocation may still be answered
 
 
@@ -182,7 +183,9 @@ class BridgePool:
             line.document(400, error_answer(rpc_id, INVALID_REQUEST, text))
             return None
         session = self._sessions.get(request.session)
-        if session is None or _owner(session.principal) != _owner(request.principal):
+        server = None if session is None else _server_of(session)
+        is_there = server is not None and not server.is_closing
+        if session is None or not is_there or _owner(session.principal) != _owner(request.principal):
             text = "There is no such session. Send initialize again, without Mcp-Session-Id."
             line.document(404, error_answer(rpc_id, INVALID_REQUEST, text, "SESSION_NOT_FOUND"))
             return None
@@ -272,14 +275,18 @@ class BridgePool:
 
     def _make_room(self, request: ProxiedRequest) -> None:
         """End what this principal has longest left alone, or else anybody has. Raises OSError when all is in use."""
-        owner = _owner(request.principal)
-        own = [one for one in self._sessions.values() if _owner(one.principal) == owner]
-        if len(own) >= MAX_OF_ONE:
-            self._end_oldest(own, f"{MAX_OF_ONE} sessions of one principal are in use")
+        if request.principal is not None:
+            owner = _owner(request.principal)
+            own = [one for one in self._sessions.values() if _owner(one.principal) == owner]
+            if len(own) >= MAX_OF_ONE:
+                self._end_oldest(own, f"{MAX_OF_ONE} sessions of one principal are in use")
         if self._is_shared and len(self._sessions) >= MAX_SESSIONS:
             self._end_oldest(self._sessions.values(), f"{MAX_SESSIONS} sessions are in use")
-        if not self._is_shared and self._is_crowded:
-            self._end_oldest(self._sessions.values(), "all servers are in use")
+        if self._is_crowded:
+            latest = self._clock() - LEFT_ALONE_SECONDS
+            alone = [one for one in self._servers if one.is_quiet and not one.is_closing and one.used_at <= latest]
+            if alone:
+                min(alone, key=lambda one: one.used_at).close()
 
     def _end_oldest(self, sessions: Iterable[ClientSession], otherwise: str) -> None:
         quiet = [one for one in sessions if one.is_quiet]
