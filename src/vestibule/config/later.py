@@ -20,7 +20,6 @@ LATER_KEYS: Mapping[str, tuple[str, str]] = {
 }
 
 LATER_VALUES: Mapping[str, tuple[frozenset[str], str]] = {
-    "upstreams[].transport": (frozenset({"sse"}), "use streamable-http, or leave it out"),
     "upstreams[].credential.kind": (
         frozenset({"on-behalf-of", "token-exchange", "vault", "client-credentials"}),
         "use kind: static or none",

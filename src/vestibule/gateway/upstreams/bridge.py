@@ -53,6 +53,7 @@ class BridgeSettings:
     instances: Literal["per-principal", "shared"] = "per-principal"
     idle: timedelta = timedelta(minutes=10)
     max_instances: int = 100
+    is_legacy_only: bool = False  # whether nothing behind the channel knows the modern era
 
 
 class BridgePool:
@@ -174,6 +175,8 @@ class BridgePool:
             text = "There is no such session. Send initialize again, without Mcp-Session-Id."
             line.document(404, error_answer(rpc_id, INVALID_REQUEST, text, "SESSION_NOT_FOUND"))
             return None
+        if isinstance(session, OwnSession):
+            session.caller.injected = line.injected
         return session
 
     def _open_session(self, line: BridgeLine, request: ProxiedRequest, message: Message) -> None:
@@ -201,6 +204,10 @@ class BridgePool:
             self._sessions.pop(session.id, None)
 
     def _modern_request(self, line: BridgeLine, request: ProxiedRequest) -> None:
+        if self._settings.is_legacy_only:
+            text = "Bad Request: unsupported protocol version. Send initialize; this server is of the eras before."
+            line.document(400, error_answer(b"", INVALID_REQUEST, text))
+            return
         if request.method != b"POST":
             text = "MCP 2026-07-28 has POST alone."
             line.document(405, error_answer(b"", INVALID_REQUEST, text), ((b"allow", b"POST"),))

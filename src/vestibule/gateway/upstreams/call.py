@@ -91,6 +91,8 @@ class Call:
     def lost(self, reason: str) -> None:
         if self.line.is_begun:
             self._end(error_answer(self.rpc_id, INTERNAL_ERROR, _GONE, "UPSTREAM_UNAVAILABLE"))
+        elif self._conversation.caller.refused:  # about us, not about the caller: our credential is dropped
+            self.line.document(self._conversation.caller.refused, b"")
         else:
             self.line.lose(reason)
 

@@ -56,6 +56,7 @@ class Caller:
     tenant: TenantId
     principal: Principal | None  # who asked first; None where nobody has to say
     injected: Sequence[Header]  # the header lines of our credential, as the latest request had them
+    refused: int = 0  # the status with which the server did not accept them, if it did not
 
 
 OpenChannel = Callable[[Caller], Channel]
