@@ -132,7 +132,7 @@ async def _leave(door: Door, token: str) -> None:
 
 async def test_a_thousand_calls_that_are_cancelled_leave_nothing_behind(door: Door, token: str) -> None:
     await tool(door, token, "echo")
-    server = next(iter(door.house.gateway.pools["main"]._servers))  # type: ignore[attr-defined]
+    server = next(iter(door.house.gateway.pools["main"]._fleet._servers))  # type: ignore[attr-defined]
     body = json.dumps(
         {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "never", "_meta": _meta()}}
     ).encode()
@@ -183,7 +183,7 @@ async def test_a_reader_that_pauses_misses_nothing(door: Door, token: str) -> No
         answer = await wire.rest(60)
     assert answer.data.count(b"notifications/progress") == 59_999
     assert b'"result"' in answer.data[-2000:]
-    server = next(iter(door.house.gateway.pools["main"]._servers))  # type: ignore[attr-defined]
+    server = next(iter(door.house.gateway.pools["main"]._fleet._servers))  # type: ignore[attr-defined]
     assert server._paused_by == set()
 
 

@@ -168,6 +168,18 @@ async def test_not_more_run_than_the_configuration_allows(tmp_path: Path) -> Non
         assert refused.json()["error"]["data"]["error_code"] == "UPSTREAM_UNAVAILABLE"
 
 
+async def test_one_that_was_left_alone_makes_room_for_somebody_else() -> None:
+    made = bench(max_instances=2)
+    first = said(await made.tool("echo", who="ada")[0].wait())["pid"]
+    made.now += 20
+    await made.tool("echo", who="grace")[0].wait()
+    made.now += 20
+    assert said(await made.tool("echo", who="alan")[0].wait())["pid"] > 0
+    await gone(first)
+    assert "max_instances" in (await made.tool("echo", who="ada")[0].wait()).lost
+    await closed(made)
+
+
 async def test_nothing_of_our_environment_but_what_programs_need(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
