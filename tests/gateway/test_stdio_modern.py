@@ -191,3 +191,13 @@ async def test_a_principal_has_one_server_and_another_has_another(door: Door, to
     other = (await sign_in_as(door, "grace")).access_token
     pids = [text_of(await tool(door, one, "echo"))["pid"] for one in (token, other, token)]
     assert pids[0] == pids[2] != pids[1]
+
+
+async def test_tools_that_a_caller_may_not_call_are_hidden_here_too(tmp_path: Path) -> None:
+    scopes = {"default": ["mcp"], "tools": {"exit": ["mcp.more"]}}
+    async with odd_door(tmp_path, scopes=scopes, hide_denied=True) as door:
+        token = (await sign_in_as(door, "ada")).access_token
+        listed = (await modern(door, token, "tools/list")).json()["result"]
+        assert "echo" in [one["name"] for one in listed["tools"]]
+        assert "exit" not in [one["name"] for one in listed["tools"]]
+        assert (await tool(door, token, "exit")).status_code == 403

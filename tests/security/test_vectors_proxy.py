@@ -1,4 +1,4 @@
-"""The gateway as a proxy: one reading of every request, and nothing of the caller behind the door."""
+"""The gateway as a proxy: nothing of the caller behind the door. Framings are in `test_smuggling`."""
 
 import asyncio
 import json
@@ -18,57 +18,6 @@ BODY = b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
 
 def code_of(answer: object) -> str:
     return str(answer.json()["error"]["data"]["error_code"])  # type: ignore[attr-defined]
-
-
-@vector("PROXY-007", "PROXY-009")
-@pytest.mark.parametrize(
-    ("lines", "body"),
-    [
-        ("Content-Length: 5\r\nTransfer-Encoding: chunked", b"0\r\n\r\nGET /evil HTTP/1.1\r\n\r\n"),
-        ("Transfer-Encoding: chunked\r\nContent-Length: 5", b"0\r\n\r\nGET /evil HTTP/1.1\r\n\r\n"),
-        ("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity", b"0\r\n\r\n"),
-        ("Transfer-Encoding: xchunked", b"0\r\n\r\n"),
-        ("Transfer-Encoding: gzip, chunked", b"0\r\n\r\n"),
-        ("Transfer-Encoding: chunked, identity", b"0\r\n\r\n"),
-        ("Transfer-Encoding:\x0bchunked", b"0\r\n\r\n"),
-        ("Transfer-Encoding : chunked", b"0\r\n\r\n"),
-        ("Transfer_Encoding: chunked\r\nContent-Length: 5, 5", b"xxxxx"),
-        ("Content-Length: 5\r\nContent-Length: 5", b"xxxxx"),
-        ("Content-Length: 5\r\nContent-Length: 6", b"xxxxxx"),
-        ("Content-Length: +5", b"xxxxx"),
-        ("Content-Length: -5", b"xxxxx"),
-        ("Content-Length: 5 5", b"xxxxx"),
-        ("Content-Length: 0x5", b"xxxxx"),
-        ("Content-Length: 5,5", b"xxxxx"),
-        ("Content-Length: 99999999999999999999999", b"x"),
-        ("Content-Length: ", b""),
-        ("X: a\nContent-Length: 5", b"xxxxx"),
-        ("X: a\r\n folded: b\r\nContent-Length: 5", b"xxxxx"),
-        ("X: a\rb\r\nContent-Length: 5", b"xxxxx"),
-        ("X: a\x00b\r\nContent-Length: 5", b"xxxxx"),
-        (": empty\r\nContent-Length: 5", b"xxxxx"),
-        ("X\xe9: a\r\nContent-Length: 5", b"xxxxx"),
-        ("X Y: a\r\nContent-Length: 5", b"xxxxx"),
-        ("Host: other\r\nContent-Length: 5", b"xxxxx"),
-        ("Transfer-Encoding: chunked", b"0x5\r\nxxxxx\r\n0\r\n\r\n"),
-        ("Transfer-Encoding: chunked", b"5\nxxxxx\n0\n\n"),
-        ("Transfer-Encoding: chunked", b"2\r\nxxxxx\r\n0\r\n\r\n"),
-        ("Transfer-Encoding: chunked", b"ffffffffffffffffff\r\nx"),
-    ],
-    ids=lambda value: repr(value)[:60] if isinstance(value, str) else "",
-)
-async def test_a_framing_with_two_readings_has_none(
-    vector: str, door: Door, upstream: RecordingUpstream, lines: str, body: bytes
-) -> None:
-    token = (await door.sign_in()).access_token
-    async with Wire(door.url) as wire:
-        await wire.send(head(wire.host, lines, token=token) + body)
-        answer = await wire.rest()
-    assert answer.status in (400, 413, 501)
-    assert answer.closed
-    assert answer.data.count(b"HTTP/1.1 ") == 1
-    assert upstream.requests == []
-    assert upstream.garbage == []
 
 
 @vector("PROXY-007")

@@ -34,6 +34,7 @@ from vestibule.config.client_rules import (
     scopes_of_clients_exist,
 )
 from vestibule.config.command_rules import COMMAND_RULES
+from vestibule.config.forward_auth_rules import FORWARD_AUTH_RULES
 from vestibule.config.limit_rules import (
     grants_are_not_locked_out,
     parts_are_known_where_they_count,
@@ -340,6 +341,7 @@ RULES: tuple[Rule, ...] = (
     sizes_are_within_bounds,
     refresh_tokens_outlive_access_tokens,
     *RESOURCE_SERVER_RULES,
+    *FORWARD_AUTH_RULES,
     *COMMAND_RULES,
     store_is_one_we_have,
     replicas_share_everything,

@@ -17,8 +17,19 @@ def upstream_is_reached_in_one_way(configuration: Configuration) -> Iterator[Fau
     for where, upstream in _upstreams(configuration):
         if upstream.url and upstream.command:
             yield Fault(f"{where}.command", "it has a url as well", "keep the one that the server is reached by")
-        elif not upstream.url and not upstream.command and "command" not in upstream.model_fields_set:
-            yield Fault(f"{where}.url", "nothing says where the server is", "give its url, or a command to start it")
+        elif upstream.command and upstream.served_by == "proxy":
+            yield Fault(f"{where}.command", "its calls do not pass here: your proxy relays them", "remove it")
+        elif _is_nowhere(upstream):
+            yield Fault(
+                f"{where}.url",
+                "nothing says where the server is",
+                "give its url, or a command to start it; or served_by: proxy, if your own proxy relays the calls",
+            )
+
+
+def _is_nowhere(upstream: UpstreamConfig) -> bool:
+    is_named = upstream.url or upstream.command or "command" in upstream.model_fields_set
+    return upstream.served_by == "gateway" and not is_named
 
 
 def command_is_a_program(configuration: Configuration) -> Iterator[Fault]:
@@ -93,7 +104,7 @@ def notes_on_commands(configuration: Configuration) -> list[str]:
     commands = [upstream.name for upstream in configuration.upstreams if upstream.command]
     if configuration.replicas > 1 and commands:
         return [
-            f"a session of {', '.join(commands)} is a process of one replica: what balances between them has to send "
+            f"a session of {', '.join(commands)} is a process of one replica: what balances them has to send "
             "the same Mcp-Session-Id to the same one"
         ]
     return []

@@ -160,6 +160,18 @@ class UpstreamConfig(Model):
         "path.",
         examples=["/run/tickets.sock"],
     )
+    served_by: Literal["gateway", "proxy"] = Field(
+        "gateway",
+        description="gateway: we relay its calls, to url. proxy: your own reverse proxy does, and asks us at /auth "
+        "about each; then there is no url. See docs/forward-auth.md.",
+        examples=["proxy"],
+    )
+    trust_routing_headers: bool = Field(
+        False,
+        description="With served_by: proxy. Whether Mcp-Method and Mcp-Name may decide on a call whose body the proxy "
+        "keeps: only before a server of MCP 2026-07-28, which refuses a body that says otherwise.",
+        examples=[True],
+    )
     title: str = Field("", description="What people are shown. The name, when left out.", examples=["Tickets"])
     transport: Literal["streamable-http", "sse", "stdio"] | None = Field(
         None,
@@ -280,7 +292,8 @@ class Configuration(Model):
     trusted_proxies: tuple[NetworkText, ...] = Field(
         (),
         description="Networks (CIDR) of your reverse proxies. From them, and only them, X-Forwarded-For names the "
-        "caller: in the audit trail, and for the limits on registrations, codes and guesses.",
+        "caller: in the audit trail, and for the limits on registrations, codes and guesses. Only they may ask at "
+        "/auth.",
         examples=[["10.0.0.0/24"]],
     )
     store: StoreAddress = Field(

@@ -9,10 +9,12 @@ An exchange is refused at most once, and only before its answer has begun. Nothi
 a request where a decision hangs on it.
 """
 
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar
 
 from vestibule.errors import Allowance, BadRequest, BodyTooLarge, Refusal, StoreUnavailable, TokenRevoked
+from vestibule.gateway.checks import check_host
 from vestibule.gateway.cors import cors_lines
 from vestibule.gateway.headers import Header
 from vestibule.gateway.request import ProxiedRequest
@@ -39,6 +41,7 @@ class Exchange:
     """See the top of the file. Made by the lane for each request; `leave` is what a kind of route does."""
 
     has_sessions: ClassVar[bool] = True  # whether a client names its session with Mcp-Session-Id here
+    has_preflights: ClassVar[bool] = True  # whether browsers ask here by themselves
 
     __slots__ = (
         "allowance",
@@ -84,7 +87,16 @@ class Exchange:
         """Whether its stream is where answers to other requests will come."""
         return False
 
+    @property
+    def may_be_call(self) -> bool:
+        """Whether the trail hears of it: a GET or DELETE asks for nothing."""
+        return self.request.method == b"POST"
+
     # --- what a kind of exchange does -------------------------------------------------------------------------------
+
+    def check_addressed(self, host: bytes, changing: Mapping[bytes, bytes], hosts: frozenset[bytes]) -> None:
+        """That the request is for a name of ours. `changing`: the header lines that differ from one to the next."""
+        check_host(host, hosts)
 
     def leave(self) -> None:
         """The request has been admitted, judged and told of; its body is whole, or too long to wait for."""

@@ -8,11 +8,14 @@ from typing import Any
 
 from vestibule.errors import Refusal
 from vestibule.gateway.exchange import Exchange
+from vestibule.gateway.forward_auth import NOWHERE, PATH, ForwardAuth, auth_route, question_route
 from vestibule.gateway.headers import Header
 from vestibule.gateway.heads import AnswerHeads
 from vestibule.gateway.judge import Judge
 from vestibule.gateway.lane import Lane
+from vestibule.gateway.memory import CrowdWatch
 from vestibule.gateway.proxied import ProxiedExchange
+from vestibule.gateway.refusal_log import RefusalLog
 from vestibule.gateway.refusals import render, status_line
 from vestibule.gateway.sessions import SessionBinding
 from vestibule.gateway.sse_clients import SseMessage, SseSessions, SseStream
@@ -47,6 +50,7 @@ class Counters:
 
     requests: int = 0
     refusals: dict[str, int] = field(default_factory=dict)
+    vouched: int = 0  # answers of /auth that let somebody in
     malformed: int = 0
     broken_answers: int = 0
 
@@ -79,16 +83,16 @@ class Route:
         return resource.identifier.removesuffix(resource.path) + resource.message_path
 
 
-def _paths_of(route: Route) -> list[tuple[bytes, Route]]:
+def _paths_of(route: Route) -> dict[bytes, Route]:
     """Where it is reached. HTTP+SSE has two paths: for the stream, and for messages."""
     resource = route.resource
     path = resource.path.encode("ascii")
     if not resource.message_path:
-        return [(path, route)]
-    return [
-        (path, replace(route, exchange=SseStream, methods=(b"GET",))),
-        (resource.message_path.encode("ascii"), replace(route, exchange=SseMessage, methods=(b"POST",))),
-    ]
+        return {path: route}
+    return {
+        path: replace(route, exchange=SseStream, methods=(b"GET",)),
+        resource.message_path.encode("ascii"): replace(route, exchange=SseMessage, methods=(b"POST",)),
+    }
 
 
 class Gateway:
@@ -115,13 +119,16 @@ class Gateway:
         log: Callable[..., None] | None = None,
         hsts: bytes = b"",
         predecessor: "Gateway | None" = None,
+        forward_auth: ForwardAuth | None = None,
     ) -> None:
         """`hsts`: what Strict-Transport-Security says, or nothing. `predecessor`: whose connections to upstreams that
-        are the same are used on; `take_over` has to follow."""
+        are the same are used on; `take_over` has to follow. `forward_auth`: what /auth needs, where a proxy serves one
+        of the resources."""
         self.doorkeeper = doorkeeper
         self.clock = clock
         self.limits = limits
         self.address_of = address_of
+        self.forward_auth = forward_auth
         self.counters = Counters()
         self.heads = AnswerHeads()
         self.lanes: set[Lane] = set()
@@ -134,26 +141,29 @@ class Gateway:
         self.entropy = entropy
         self._request_ids: list[str] = []
         self._log = log
+        self._refusal_log = RefusalLog(log) if log is not None else None
         self._hsts: tuple[Header, ...] = ((b"strict-transport-security", hsts),) if hsts else ()
         self._ticker: asyncio.Task[None] | None = None
+        self._crowd = CrowdWatch()
         self._lane_class: type[Lane] | None = None
         self._owned: set[str] = set()  # the pools that are ours to close, by name
         sessions = SessionBinding(authenticator)
         pools: dict[str, Pool] = {}
         for resource in resources:
             name = resource.upstream.name
-            if name not in pools:
+            if name not in pools and resource.upstream.served_by == "gateway":
                 pool = predecessor.adoptable(resource.upstream) if predecessor is not None else None
                 if pool is None:
                     pool = open_pool(resource.upstream, tls, self.report)
                     self._owned.add(name)
                 pools[name] = pool
         self.pools: Mapping[str, Pool] = pools
-        routes = [
-            Route(
+        self.routes: dict[bytes, Route] = {}
+        for resource in resources:
+            route = Route(
                 name=resource.upstream.name,
                 resource=resource,
-                pool=pools[resource.upstream.name],
+                pool=pools.get(resource.upstream.name, NOWHERE),
                 judge=judge,
                 reading=judge.reading(resource),
                 call_limits=call_limits,
@@ -164,9 +174,12 @@ class Gateway:
                 first_byte_seconds=resource.upstream.timeouts.first_byte.total_seconds(),
                 idle_seconds=resource.upstream.timeouts.idle_stream.total_seconds(),
             )
-            for resource in resources
-        ]
-        self.routes: Mapping[bytes, Route] = dict(entry for route in routes for entry in _paths_of(route))
+            path = resource.path.encode("ascii")
+            if resource.upstream.served_by == "gateway":
+                self.routes |= _paths_of(route)
+            else:
+                self.routes[PATH + path] = auth_route(route, authenticator)
+                self.routes.setdefault(PATH, question_route(self.routes[PATH + path]))
         doorkeeper.on_revoked(self._end_revoked)
 
     def protocol_class(self) -> type[Lane]:
@@ -245,9 +258,8 @@ class Gateway:
     ) -> bytes:
         refusals = self.counters.refusals
         refusals[refusal.code] = refusals.get(refusal.code, 0) + 1
-        if self._log is not None:
-            self._log(
-                "mcp_refused",
+        if self._refusal_log is not None:
+            self._refusal_log.tell(
                 code=refusal.code,
                 status=refusal.status,
                 upstream=route.name,
@@ -305,18 +317,22 @@ class Gateway:
 
     def tick(self, now: float) -> None:
         """One look at everything that has a time to end."""
+        if self._refusal_log is not None:
+            self._refusal_log.tick()
         for pool in self.pools.values():
             pool.tick(now)
         for exchange in list(self.exchanges):
             exchange.tick(now)
         for lane in list(self.lanes):
             lane.tick(now)
+        self._crowd.look(len(self.lanes))
 
     def snapshot(self) -> Mapping[str, Any]:
         """For readiness and metrics."""
         return {
             "requests": self.counters.requests,
             "refusals": dict(self.counters.refusals),
+            "vouched": self.counters.vouched,
             "streams": len(self.streams),
             "connections": len(self.lanes),
             "upstream_connections": {name: pool.size for name, pool in self.pools.items()},

@@ -48,7 +48,11 @@ class Upstream:
     """Where an MCP server is, who may reach it, and what we show it."""
 
     name: str
-    url: str = ""  # http://host:port/path of its endpoint; empty for a command
+    url: str = ""  # http://host:port/path of its endpoint; empty for a command, and for what a proxy serves
+    served_by: Literal["gateway", "proxy"] = "gateway"  # proxy: somebody's own, which asks us at /auth
+    trust_routing_headers: bool = (
+        False  # a proxy's: its server refuses a body that is not what Mcp-Method, Mcp-Name say
+    )
     transport: Literal["streamable-http", "sse", "stdio"] = "streamable-http"
     socket: str = ""  # the file of a Unix socket that `url` is to be asked at
     command: Command | None = None

@@ -291,7 +291,10 @@ class Serving:
             if loop.time() >= patience:
                 end_endless(left)
             await asyncio.sleep(0.1)
-        await old.retire(successor)
+        try:
+            await old.retire(successor)
+        except Exception as error:  # what it held is lost; who is served now has nothing to do with it
+            self._log("retirement_failed", level="error", exc_info=error)
         del self._retiring[old]
         gc.unfreeze()
         _settle_memory()

@@ -61,6 +61,8 @@ def _upstream(one: UpstreamConfig) -> Upstream:
         transport=one.spoken,
         command=command_of(one),
         socket=one.socket,
+        served_by=one.served_by,
+        trust_routing_headers=one.trust_routing_headers,
         access=one.access,
         scopes=one.scopes.default,
         optional_scopes=tuple(scope for scope in one.scopes.offered if scope not in one.scopes.default),

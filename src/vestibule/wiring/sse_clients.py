@@ -8,7 +8,9 @@ from vestibule.model import Resource
 
 def sse_resources(configuration: Configuration, resources: Sequence[Resource]) -> tuple[Resource, ...]:
     """Resources of their own, with tokens of their own. Who names none means the …/mcp beside it."""
-    return tuple(map(_beside, resources)) if configuration.serves_sse_clients else ()
+    if not configuration.serves_sse_clients:
+        return ()
+    return tuple(_beside(resource) for resource in resources if resource.upstream.served_by == "gateway")
 
 
 def _beside(resource: Resource) -> Resource:

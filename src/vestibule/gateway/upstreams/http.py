@@ -129,6 +129,7 @@ class HttpLine(asyncio.Protocol):
             exchange.upstream_end()
 
     def connection_lost(self, error: Exception | None) -> None:
+        self._parser = cast("httptools.HttpResponseParser", None)  # it has us; neither is to wait for the collector
         self.pool.forget(self)
         if self.exchange is None:
             return
@@ -167,8 +168,8 @@ class HttpLine(asyncio.Protocol):
         if name == b"content-length":
             self._length = int(value)
         elif name == b"transfer-encoding":
-            if value.lower() != b"chunked":
-                raise ValueError("a transfer coding other than chunked")
+            if value.lower() != b"chunked" or self._chunked or self._parser.get_http_version() != "1.1":
+                raise ValueError("a transfer coding other than chunked, once, in HTTP/1.1")
             self._chunked = True
         self._headers.append((name, value))
 
