@@ -104,7 +104,7 @@ def notes_on_commands(configuration: Configuration) -> list[str]:
     commands = [upstream.name for upstream in configuration.upstreams if upstream.command]
     if configuration.replicas > 1 and commands:
         return [
-            f"a session of {', '.join(commands)} is a process of one replica: what balances them has to send "
+            f"a session of {', '.join(commands)} is a process of one replica: what balances between them has to send "
             "the same Mcp-Session-Id to the same one"
         ]
     return []

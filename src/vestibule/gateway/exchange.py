@@ -41,7 +41,6 @@ class Exchange:
     """See the top of the file. Made by the lane for each request; `leave` is what a kind of route does."""
 
     has_sessions: ClassVar[bool] = True  # whether a client names its session with Mcp-Session-Id here
-    has_preflights: ClassVar[bool] = True  # whether browsers ask here by themselves
 
     __slots__ = (
         "allowance",
@@ -83,14 +82,14 @@ class Exchange:
         return False
 
     @property
-    def owes_answers(self) -> bool:
-        """Whether its stream is where answers to other requests will come."""
-        return False
-
-    @property
     def may_be_call(self) -> bool:
         """Whether the trail hears of it: a GET or DELETE asks for nothing."""
         return self.request.method == b"POST"
+
+    @property
+    def owes_answers(self) -> bool:
+        """Whether its stream is where answers to other requests will come."""
+        return False
 
     # --- what a kind of exchange does -------------------------------------------------------------------------------
 

@@ -60,7 +60,6 @@ class AuthExchange(Exchange):
     """About one resource: `/auth/<its path>`."""
 
     __slots__ = ("_has_body",)
-    has_preflights = False
 
     _has_body: bool
 
@@ -198,6 +197,7 @@ def auth_route(route: "Route", authenticator: Authenticator) -> "Route":
     return replace(
         route,
         pool=NOWHERE,
+        takes_preflights=False,  # a proxy would take the answer for its leave
         reading=route.judge.permission.reading(route.resource),  # what only the trail wants to know, it does without
         sessions=_PassedSessions(authenticator),
         limits=replace(route.limits, max_body=min(route.limits.max_body, MAX_READ)),

@@ -73,6 +73,7 @@ class Route:
     idle_seconds: float
     exchange: type[Exchange] = ProxiedExchange  # what becomes of a request here
     methods: tuple[bytes, ...] = (b"POST", b"GET", b"DELETE")
+    takes_preflights: bool = True  # of pages (CORS)
 
     @property
     def url(self) -> str:
@@ -83,16 +84,16 @@ class Route:
         return resource.identifier.removesuffix(resource.path) + resource.message_path
 
 
-def _paths_of(route: Route) -> dict[bytes, Route]:
+def _paths_of(route: Route) -> list[tuple[bytes, Route]]:
     """Where it is reached. HTTP+SSE has two paths: for the stream, and for messages."""
     resource = route.resource
     path = resource.path.encode("ascii")
     if not resource.message_path:
-        return {path: route}
-    return {
-        path: replace(route, exchange=SseStream, methods=(b"GET",)),
-        resource.message_path.encode("ascii"): replace(route, exchange=SseMessage, methods=(b"POST",)),
-    }
+        return [(path, route)]
+    return [
+        (path, replace(route, exchange=SseStream, methods=(b"GET",))),
+        (resource.message_path.encode("ascii"), replace(route, exchange=SseMessage, methods=(b"POST",))),
+    ]
 
 
 class Gateway:
@@ -174,12 +175,12 @@ class Gateway:
                 first_byte_seconds=resource.upstream.timeouts.first_byte.total_seconds(),
                 idle_seconds=resource.upstream.timeouts.idle_stream.total_seconds(),
             )
-            path = resource.path.encode("ascii")
             if resource.upstream.served_by == "gateway":
-                self.routes |= _paths_of(route)
+                self.routes.update(_paths_of(route))
             else:
-                self.routes[PATH + path] = auth_route(route, authenticator)
-                self.routes.setdefault(PATH, question_route(self.routes[PATH + path]))
+                path = PATH + resource.path.encode("ascii")
+                self.routes[path] = auth_route(route, authenticator)
+                self.routes.setdefault(PATH, question_route(self.routes[path]))
         doorkeeper.on_revoked(self._end_revoked)
 
     def protocol_class(self) -> type[Lane]:

@@ -314,7 +314,7 @@ class Lane(HttpToolsProtocol):
         length = int(single[b"content-length"]) if b"content-length" in single else None
         chunked = b"transfer-encoding" in single
         framing = Framing(length, chunked)
-        kind = Preflight if method == b"OPTIONS" and route.exchange.has_preflights else route.exchange
+        kind = Preflight if method == b"OPTIONS" and route.takes_preflights else route.exchange
         self._exchange = exchange = kind(
             self,
             route,
@@ -328,11 +328,11 @@ class Lane(HttpToolsProtocol):
             if len(single) < len(changing):
                 check_single(changing)
             lasting.check_single()
-            check_version(version)
             exchange.check_addressed(lasting.host, single, gateway.hosts)
             exchange.origin = check_origin(lasting.origin, gateway.origins)
             if kind is not Preflight:
                 check_method(method, route.methods)
+            check_version(version)
             check_length(length, gateway.limits.max_body)
             check_framing(method, length, chunked=chunked)
             check_query(query)

@@ -8,9 +8,8 @@ from vestibule.model import Resource
 
 def sse_resources(configuration: Configuration, resources: Sequence[Resource]) -> tuple[Resource, ...]:
     """Resources of their own, with tokens of their own. Who names none means the …/mcp beside it."""
-    if not configuration.serves_sse_clients:
-        return ()
-    return tuple(_beside(resource) for resource in resources if resource.upstream.served_by == "gateway")
+    relayed = (one for one in resources if one.upstream.served_by == "gateway")
+    return tuple(map(_beside, relayed)) if configuration.serves_sse_clients else ()
 
 
 def _beside(resource: Resource) -> Resource:
