@@ -545,3 +545,24 @@ async def test_answers_that_are_not_whole_do_not_fill_the_memory(client: SseClie
         await client.post({"id": number, "method": "tools/call"})
     assert (await client.message(20))["error"]["data"]["error_code"] == "UPSTREAM_UNAVAILABLE"
     over.set()
+
+
+async def test_a_server_that_stops_lets_calls_be_answered_first(door: Door, server: Server) -> None:
+    go_on = asyncio.Event()
+
+    async def slowly(exchange: Exchange) -> None:
+        await go_on.wait()
+        await json_answer({"jsonrpc": "2.0", "id": 7, "result": {}})(exchange)
+
+    server.on["tools/call"] = slowly
+    async with sse_client(await sign_in_for_sse(door)) as client:
+        await client.initialize()
+        await client.post({"id": 7, "method": "tools/call"})
+        await server.was_asked("tools/call")
+        door.serving.stop()
+        with pytest.raises(TimeoutError):
+            await client.event(0.5)
+        go_on.set()
+        assert (await client.message())["id"] == 7
+        with pytest.raises(EOFError):
+            await client.event()

@@ -153,16 +153,7 @@ class SseSession:
             await asyncio.sleep(min(relay.seconds_to_wait * 2**failed, LONGEST_WAIT))
 
     async def _fail(self, message: Message, refusal: Refusal) -> None:
-        gateway = self._stream.lane.gateway
-        gateway.report(
-            "mcp_refused",
-            code=refusal.code,
-            status=refusal.status,
-            upstream=self._route.name,
-            request_id=message.request_id,
-            reason=refusal.message,
-            detail=refusal.detail,
-        )
+        self._stream.lane.gateway.note_refusal(refusal, self._route, message.request_id)
         if message.is_request:
             await self._stream.say(error_body(refusal, rpc_id=message.id, request_id=message.request_id))
 
