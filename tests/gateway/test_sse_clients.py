@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.running.test_reload import reload, write
 from tests.security.vectors import vector
 from tests.support.house import Door, open_door
 from tests.support.proofs import proof, token_hash
@@ -562,6 +563,32 @@ async def test_a_server_that_stops_lets_calls_be_answered_first(door: Door, serv
         door.serving.stop()
         with pytest.raises(TimeoutError):
             await client.event(0.5)
+        go_on.set()
+        assert (await client.message())["id"] == 7
+        with pytest.raises(EOFError):
+            await client.event()
+
+
+async def test_a_reload_keeps_the_session_until_its_calls_are_answered(door: Door, server: Server) -> None:
+    go_on = asyncio.Event()
+
+    async def slowly(exchange: Exchange) -> None:
+        await go_on.wait()
+        await json_answer({"jsonrpc": "2.0", "id": 7, "result": {}})(exchange)
+
+    server.on["tools/call"] = slowly
+    write(door, http={"graceful_timeout": "1s"})
+    await reload(door)
+    async with sse_client(await sign_in_for_sse(door)) as client:
+        await client.initialize()
+        await client.post({"id": 7, "method": "tools/call"})
+        await server.was_asked("tools/call")
+        write(door, origins=["https://app.example.com"])
+        await reload(door)
+        assert (await client.post({"id": 8, "method": "tools/list"})).status_code == 202
+        assert (await client.message())["id"] == 8
+        with pytest.raises(TimeoutError):
+            await client.event(1.5)
         go_on.set()
         assert (await client.message())["id"] == 7
         with pytest.raises(EOFError):
