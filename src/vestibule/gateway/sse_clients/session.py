@@ -37,12 +37,12 @@ class SseSession:
         self._key = _key(stream.principal)
         self._asking = Asking(stream.route)
         self._held = Held()
-        self._queue: asyncio.Queue[Message] = asyncio.Queue()
+        self._queue: list[Message] = []
+        self._sender: asyncio.Task[None] | None = None  # while there is something to send
         self._waiting = 0
         self._bytes = 0
         self._listener: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._spawn(self._pass_on_all())
 
     def is_of(self, principal: Principal | None, resource: Resource) -> bool:
         return self._key == _key(principal) and self._route.resource.identifier == resource.identifier
@@ -58,7 +58,9 @@ class SseSession:
         self._waiting += 1
         self._bytes += len(message.text)
         self._stream.carry_on(message.principal)
-        self._queue.put_nowait(message)
+        self._queue.append(message)
+        if self._sender is None:
+            self._sender = self._spawn(self._pass_on_all())
 
     def tell(self, message: bytes) -> None:
         """What we have to say ourselves, to a client that reads."""
@@ -80,13 +82,14 @@ class SseSession:
     # --- messages ---------------------------------------------------------------------------------------------------
 
     async def _pass_on_all(self) -> None:
-        while True:
-            message = await self._queue.get()
+        while self._queue:
+            message = self._queue.pop(0)
             try:
                 await self._pass_on(message)
             except Refusal as refusal:
                 await self._fail(message, refusal)
                 self._waiting -= 1
+        self._sender = None
 
     async def _pass_on(self, message: Message) -> None:
         """Raises a `Refusal`; then nothing of it is under way."""
