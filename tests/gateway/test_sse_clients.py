@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 
 from tests.running.test_reload import reload, write
 from tests.security.vectors import vector
-from tests.support.house import Door, open_door
+from tests.support.api_keys import make_key
+from tests.support.house import Door, Flow, SignedIn, open_door
 from tests.support.proofs import proof, token_hash
 from tests.support.sse import SseClient, sign_in_for_sse, sse_client
 from tests.support.wire import Wire, head
@@ -593,3 +595,54 @@ async def test_a_reload_keeps_the_session_until_its_calls_are_answered(door: Doo
         assert (await client.message())["id"] == 7
         with pytest.raises(EOFError):
             await client.event()
+
+
+GARBAGE = [
+    b"",
+    b"null",
+    b"[]",
+    b"{}",
+    b'"initialize"',
+    b"\xff\xfe",
+    b"\xef\xbb\xbf{}",
+    b"{" * 5000,
+    b"[" * 5000,
+    b'{"method":1}',
+    b'{"method":"a","id":{}}',
+    b'{"method":"a","id":1e400}',
+    b'{"method":"a","id":"\\ud800"}',
+    b'{"method":"initialize","id":null}',
+    b'{"method":"server/discover"}',
+    b'{"method":"server/discover","id":"\\r\\ndata: x"}',
+    b'{"id":1,"result":{}}',
+    b'{"id":1,"method":"a","method":"initialize"}',
+    b'{"jsonrpc":"2.0","id":1,"method":"a"}\n\nevent: endpoint\ndata: http://evil.example/',
+]
+
+
+@pytest.mark.parametrize("body", GARBAGE, ids=range(len(GARBAGE)))
+async def test_no_message_breaks_a_stream(client: SseClient, server: Server, body: bytes) -> None:
+    assert (await client.post(body)).status_code in (202, 400)
+    await client.post({"id": "last", "method": "ping"})
+    while (await client.message()).get("id") != "last":
+        pass
+    assert client.door.house.gateway.counters.broken_answers == 0
+
+
+async def test_an_api_key_opens_it_as_it_opens_the_other_address(door: Door, server: Server) -> None:
+    _, key = await make_key(door, scopes=("mcp",))
+    async with sse_client(SignedIn(door, Flow(door, {}), door.browser(), {"access_token": key})) as client:
+        assert (await client.initialize())["result"] == INITIALIZED
+
+
+async def test_where_nobody_signs_in_the_id_alone_is_the_key(tmp_path: Path, server: Server) -> None:
+    upstreams = [{"name": "main", "url": server.upstream.url, "access": "anonymous"}]
+    async with open_door(tmp_path, "", upstreams=upstreams) as door, Wire(door.url) as wire:
+        await wire.send(head(wire.host, method="GET", path="/sse"))
+        found = re.search(rb"sessionId=([0-9a-f]{32})\n", await wire.until(b"\n\n\r\n"))
+        assert found is not None
+        url, headers = f"{door.url}/message?sessionId=", {"Content-Type": "application/json"}
+        message = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
+        assert (await door.http.post(url + "0" * 32, content=message, headers=headers)).status_code == 404
+        assert (await door.http.post(url + found[1].decode(), content=message, headers=headers)).status_code == 202
+        assert b'"of": "ping"' in await wire.until(b"\n\n\r\n")
