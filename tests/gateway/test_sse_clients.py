@@ -646,3 +646,25 @@ async def test_where_nobody_signs_in_the_id_alone_is_the_key(tmp_path: Path, ser
         assert (await door.http.post(url + "0" * 32, content=message, headers=headers)).status_code == 404
         assert (await door.http.post(url + found[1].decode(), content=message, headers=headers)).status_code == 202
         assert b'"of": "ping"' in await wire.until(b"\n\n\r\n")
+
+
+async def test_a_stream_of_the_upstream_that_ends_is_opened_again_where_it_ended(
+    client: SseClient, server: Server
+) -> None:
+    async def listen(exchange: Exchange) -> None:
+        number = int(exchange.request.header("last-event-id") or 0) + 1
+        await exchange.begin_events()
+        await say(exchange, b'id: %d\nretry: 10\ndata: {"method":"n%d"}\n\n' % (number, number))
+        await exchange.end()
+
+    server.on["GET"] = listen
+    await client.initialize()
+    assert [(await client.message())["method"] for _ in range(3)] == ["n1", "n2", "n3"]
+
+
+async def test_an_upstream_without_a_stream_is_asked_for_it_once(client: SseClient, server: Server) -> None:
+    await client.initialize()
+    await server.was_asked("GET")
+    await client.post({"id": 1, "method": "ping"})
+    await client.message()
+    assert len(await server.was_asked("GET")) == 1

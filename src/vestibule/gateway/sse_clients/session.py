@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from vestibule.gateway.sse_clients.stream import SseStream
 
 MAX_WAITING = 100  # messages that have not been answered
+LONG_ENOUGH = 5.0  # seconds of a GET stream that brought nothing, and is opened again at once
 MAX_BYTES = 4 * 1024 * 1024  # of messages that have not left; one longer message may
 
 
@@ -140,9 +141,10 @@ class SseSession:
 
     async def _listen(self) -> None:
         """What the upstream says unasked."""
-        relay, failed = Relay(self._stream, self._held, "", None), 0
+        relay, useless = Relay(self._stream, self._held, "", None), 0
+        loop = asyncio.get_running_loop()
         while True:
-            failed += 1
+            began = loop.time()
             with suppress(Refusal):
                 errand = await self._asking.listen(self._stream.principal, relay.last_id)
                 try:
@@ -150,10 +152,11 @@ class SseSession:
                     if 400 <= head.status < 500:
                         return  # it has no such stream
                     await relay.pass_answer(errand, head)
-                    failed = 0
                 finally:
                     errand.abandon()
-            await asyncio.sleep(min(relay.seconds_to_wait * 2**failed, LONGEST_WAIT))
+            was_of_use = relay.heard_at > began or loop.time() - began > LONG_ENOUGH
+            useless = 0 if was_of_use else min(useless + 1, 5)
+            await asyncio.sleep(min(relay.seconds_to_wait * 2**useless, LONGEST_WAIT))
 
     async def _fail(self, message: Message, refusal: Refusal) -> None:
         self._stream.lane.gateway.note_refusal(refusal, self._route, message.request_id)
