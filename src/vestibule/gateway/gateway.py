@@ -220,17 +220,7 @@ class Gateway:
         close: bool,
         more: Sequence[Header] = (),
     ) -> bytes:
-        refusals = self.counters.refusals
-        refusals[refusal.code] = refusals.get(refusal.code, 0) + 1
-        if self._refusal_log is not None:
-            self._refusal_log.tell(
-                code=refusal.code,
-                status=refusal.status,
-                upstream=route.name,
-                request_id=request_id,
-                reason=refusal.message,
-                detail=refusal.detail,
-            )
+        self.note_refusal(refusal, route, request_id)
         return render(
             refusal,
             resource=route.resource,
@@ -242,6 +232,20 @@ class Gateway:
             allow=b", ".join(route.methods) if refusal.status == 405 else b"",
             more=(*self._hsts, *more),
         )
+
+    def note_refusal(self, refusal: Refusal, route: Route, request_id: str) -> None:
+        """For the log and the metrics."""
+        refusals = self.counters.refusals
+        refusals[refusal.code] = refusals.get(refusal.code, 0) + 1
+        if self._refusal_log is not None:
+            self._refusal_log.tell(
+                code=refusal.code,
+                status=refusal.status,
+                upstream=route.name,
+                request_id=request_id,
+                reason=refusal.message,
+                detail=refusal.detail,
+            )
 
     def render_bare(self, refusal: Refusal, status: int) -> bytes:
         """For what could not be read as a request to anything."""
