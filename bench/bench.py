@@ -23,7 +23,7 @@ CACHE = Path(".cache/bench")
 class Pace:
     """How long everything is measured."""
 
-    seconds: float = 3.0
+    seconds: float = 2.0
     rounds: int = 5
     is_quick: bool = False
 

@@ -123,6 +123,11 @@ def raise_file_limit() -> int:
     return most
 
 
+def file_limit() -> int:
+    """How many files one process may have open."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
 @contextmanager
 def on_cores(cores: frozenset[int]) -> Iterator[None]:
     """A process inherits the cores of whoever starts it."""

@@ -2,12 +2,13 @@
 
 import json
 
+VERSION = "2026-07-28"
 TOKEN = "@TOKEN@"  # the load puts the next token here
 
 
-def call(port: int, token: str = "", *, name: str = "search", size: int = 1024, path: str = "/mcp") -> bytes:
+def call(port: int, token: str = "", *, name: str = "search", size: int = 1024, version: str = VERSION) -> bytes:
     """A tools/call whose body has `size` bytes."""
-    return post(port, token, method="tools/call", name=name, body=_body(name, size), path=path)
+    return post(port, token, method="tools/call", name=name, body=_body(name, size, version), version=version)
 
 
 def listen(port: int, token: str = "") -> bytes:
@@ -21,13 +22,13 @@ def listen(port: int, token: str = "") -> bytes:
     return post(port, token, method="subscriptions/listen", name="", body=json.dumps(body).encode())
 
 
-def post(port: int, token: str, *, method: str, name: str, body: bytes, path: str = "/mcp") -> bytes:
+def post(port: int, token: str, *, method: str, name: str, body: bytes, version: str = VERSION) -> bytes:
     lines = [
-        f"POST {path} HTTP/1.1",
+        "POST /mcp HTTP/1.1",
         f"Host: 127.0.0.1:{port}",
         "Content-Type: application/json",
         "Accept: application/json, text/event-stream",
-        "MCP-Protocol-Version: 2026-07-28",
+        f"MCP-Protocol-Version: {version}",
         f"Mcp-Method: {method}",
         *([f"Mcp-Name: {name}"] if name else []),
         *([f"Authorization: Bearer {token}"] if token else []),
@@ -37,14 +38,21 @@ def post(port: int, token: str, *, method: str, name: str, body: bytes, path: st
 
 
 _META = {
-    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/protocolVersion": VERSION,
     "io.modelcontextprotocol/clientInfo": {"name": "bench", "version": "1"},
     "io.modelcontextprotocol/clientCapabilities": {},
 }
 
 
-def _body(name: str, size: int) -> bytes:
-    params = {"name": name, "arguments": {"text": ""}, "_meta": _META}
+def _body(name: str, size: int, version: str) -> bytes:
+    params: dict[str, object] = {"name": name, "arguments": {"text": ""}}
+    if version == VERSION:
+        params["_meta"] = _META
     message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
     params["arguments"] = {"text": "x" * max(0, size - len(json.dumps(message)))}
     return json.dumps(message).encode()
+
+
+def call_body(size: int = 1024) -> str:
+    """Of a tools/call of so many bytes."""
+    return _body("search", size, VERSION).decode()

@@ -8,6 +8,8 @@ from bench.measures import (
     half_load,
     idle_streams,
     policy,
+    profile,
+    real_upstream,
     slow_reader,
     throughput,
     tls,
@@ -18,6 +20,7 @@ from bench.measures import (
 MEASURES = (
     throughput,
     half_load,
+    real_upstream,
     bodies,
     connections,
     tokens,
@@ -28,4 +31,5 @@ MEASURES = (
     tls,
     workers,
     flood,
+    profile,
 )

@@ -42,7 +42,7 @@ def _one(bench: Bench, name: str, peer: Running, turn: int, case: str, size: int
     if peer.program is not None:
         peer.program.forget_peak()
         before = peer.program.rss()
-    one = bench.closed(peer, bench.request(content), seconds=min(1.0, bench.pace.seconds), connections=CONNECTIONS)
+    one = bench.closed(peer, bench.request(content), seconds=min(0.6, bench.pace.seconds), connections=CONNECTIONS)
     figures = one.figures.check()
     bench.record(
         name,

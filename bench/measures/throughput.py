@@ -28,6 +28,8 @@ TABLE = Table(
         Column("p50 ms", "p50_ms"),
         Column("p99 ms", "p99_ms"),
         Column("CPU µs a call", "cpu_us", 1),
+        Column("CPU of nginx's", "cpu_us", 2, "nginx"),
+        Column("CPU of HAProxy's", "cpu_us", 2, "haproxy"),
         Column("RSS MB, idle", "idle_rss", 1),
         Column("RSS MB, after", "rss", 1),
     ),

@@ -17,6 +17,7 @@ TABLE = Table(
         Column("of nginx", "per_second", 2, "nginx"),
         Column("p99 ms", "p99_ms"),
         Column("CPU µs a call", "cpu_us", 1),
+        Column("CPU of nginx's", "cpu_us", 2, "nginx"),
     ),
 )
 

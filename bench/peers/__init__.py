@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from bench.peers import haproxy, nginx, vestibule
+from bench.peers import contextforge, fastmcp, haproxy, mcp_proxy, nginx, vestibule
 from bench.peers.stage import Running, Stage
 
 
@@ -25,4 +25,8 @@ PEERS: Mapping[str, Callable[[Stage], Running]] = {
     "vestibule, calls: denied": partial(vestibule.start, keys=DENIED),
     "with rules": partial(vestibule.start, keys={**DENIED, "policy": {"file": str(_HERE / "rules.yaml")}}),
     "with scopes of tools": partial(vestibule.start, keys=DENIED, scopes={"tools": {"create_*": ["mcp.write"]}}),
+    "fastmcp, as shipped": partial(fastmcp.start, form="shipped"),
+    "fastmcp, tuned": partial(fastmcp.start, form="tuned"),
+    "mcp-proxy": mcp_proxy.start,
+    "contextforge": contextforge.start,
 }

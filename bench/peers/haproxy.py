@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, hmac, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from bench.machine import Missing, Program, free_port
+from bench.machine import Missing, Program, file_limit, free_port
 from bench.peers.stage import Running, Stage
 
 Algorithm = Literal["RS256", "ES256", "HS256"]
@@ -81,9 +81,7 @@ def start(stage: Stage, *, algorithm: Algorithm) -> Running:
 
 def _connections() -> int:
     """Each takes two files, and HAProxy does not start with more than it may open."""
-    import resource
-
-    return (resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 200) // 2
+    return (file_limit() - 200) // 2
 
 
 def _token(algorithm: Algorithm, sign: Callable[[bytes], bytes]) -> str:

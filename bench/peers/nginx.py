@@ -5,7 +5,7 @@ Buffered as it is shipped, but for event streams and large bodies: there it is t
 
 import shutil
 
-from bench.machine import Missing, Program, free_port
+from bench.machine import Missing, Program, file_limit, free_port
 from bench.peers.stage import Running, Stage
 
 _CONFIGURATION = """\
@@ -18,6 +18,7 @@ http {{
   keepalive_requests 100000000; keepalive_timeout 600s; client_max_body_size 0; tcp_nodelay on;
   {buffering}
   proxy_read_timeout 600s; proxy_send_timeout 600s; proxy_http_version 1.1; proxy_set_header Connection "";
+  proxy_set_header Host 127.0.0.1:{upstream};
   upstream one {{ server 127.0.0.1:{upstream}; keepalive 64; keepalive_requests 100000000; }}
   server {{
     listen 127.0.0.1:{port}{ssl} backlog=4096;
@@ -44,8 +45,8 @@ def start(stage: Stage) -> Running:
         _CONFIGURATION.format(
             folder=folder,
             workers=stage.workers,
-            files=_files(),
-            connections=2 * _files(),  # it closes new ones when a sixteenth is left
+            files=file_limit(),
+            connections=2 * file_limit(),  # it closes new ones when a sixteenth is left
             buffering=_UNBUFFERED if stage.streams else "",
             upstream=stage.upstream,
             port=port,
@@ -57,9 +58,3 @@ def start(stage: Stage) -> Running:
     program = Program(["nginx", "-c", f"{folder}/nginx.conf", "-p", str(folder)], folder, cores=stage.cores)
     program.wait_for(port)
     return Running(port, program)
-
-
-def _files() -> int:
-    import resource
-
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]

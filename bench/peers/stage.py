@@ -28,7 +28,8 @@ class Running:
     port: int
     program: Program | None  # None: it is the upstream itself
     token: str = ""  # that it lets in
-    path: str = "/mcp"
+    version: str = "2026-07-28"  # of the protocol, the newest it speaks
+    tool: str = "search"  # what it calls the upstream's
     tokens: Callable[[int], Sequence[str]] | None = field(default=None, repr=False)  # as many as asked for
 
     def stop(self) -> None:

@@ -28,7 +28,6 @@ def start(stage: Stage, *, keys: Mapping[str, Any] | None = None, scopes: Mappin
     folder.mkdir()
     document = _document(folder, stage, port, scopes or {}) | dict(keys or {})
     (folder / "vestibule.yaml").write_text(yaml.safe_dump(document))
-    _check(folder)
     workers = _workers(stage.workers)
     seal = Issued(folder / "vestibule.keys", f"{stage.scheme}://127.0.0.1:{port}")
     token = seal_tokens(seal, 1)[0]  # which makes the key ring
@@ -37,7 +36,10 @@ def start(stage: Stage, *, keys: Mapping[str, Any] | None = None, scopes: Mappin
         folder,
         cores=stage.cores,
     )
-    program.wait_until_ready(port, "/readyz", scheme=stage.scheme)
+    try:
+        program.wait_until_ready(port, "/readyz", scheme=stage.scheme)
+    except Missing as missing:
+        raise _why_not(folder, missing) from None
     return Running(port, program, token=token, tokens=lambda count: seal_tokens(seal, count))
 
 
@@ -58,8 +60,8 @@ def _document(folder: Path, stage: Stage, port: int, scopes: Mapping[str, Any]) 
     return document
 
 
-def _check(folder: Path) -> None:
-    """Raises `Missing`: a key that this version does not know is what cannot be measured yet."""
+def _why_not(folder: Path, missing: Missing) -> Missing:
+    """What `vestibule check` finds: a key that this version does not know is what cannot be measured yet."""
     done = subprocess.run(
         [sys.executable, "-m", "vestibule", "check", "--config", "vestibule.yaml", "--json"],
         cwd=folder,
@@ -67,9 +69,10 @@ def _check(folder: Path) -> None:
         text=True,
         check=False,
     )
-    if done.returncode:
-        faults = json.loads(done.stdout)["faults"] if done.stdout.startswith("{") else [{"key": done.stderr}]
-        raise Missing(f"not yet: this version does not take {', '.join(str(one.get('key')) for one in faults)}")
+    if not done.returncode or not done.stdout.startswith("{"):
+        return missing
+    keys = ", ".join(str(fault.get("key")) for fault in json.loads(done.stdout)["faults"])
+    return Missing(f"not yet: this version does not take {keys}")
 
 
 def _workers(count: int) -> Sequence[str]:

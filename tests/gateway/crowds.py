@@ -74,6 +74,8 @@ class Client(asyncio.Protocol):
     def ask(self) -> None:
         self.received = b""
         self.answered = asyncio.get_running_loop().create_future()
+        if self.transport.is_closing():
+            self.answered.set_result(False)
         self.transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:

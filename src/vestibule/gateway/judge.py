@@ -70,6 +70,11 @@ class Judge:
             self._decide(exchange, read_operation(request.method, request.headers, request.text()))
             exchange.is_judged = True
 
+    def check_named(self, exchange: "Exchange", operation: Operation) -> None:
+        """Decide on what the head alone says, where it is to be believed. Raises a `Refusal`."""
+        self._decide(exchange, operation)
+        exchange.is_judged = True
+
     def _decide(self, exchange: "Exchange", operation: Operation) -> None:
         exchange.operation = operation
         self.permission.check(exchange.principal, exchange.route.resource, operation, self.clock().timestamp())
@@ -78,7 +83,7 @@ class Judge:
 
     def tell_allowed(self, exchange: "Exchange") -> None:
         """Raises `StoreUnavailable`: what cannot be told is not done."""
-        if self.trail is None or self.told != "all" or exchange.request.method != b"POST":
+        if self.trail is None or self.told != "all" or not exchange.may_be_call:
             return
         operation: Operation | None = exchange.operation
         if exchange.route.reading is Reading.NOTHING:
@@ -125,7 +130,7 @@ def _glanced(exchange: "Exchange") -> Operation | None:
     None: it cannot be seen, so it may be a call.
     """
     request = exchange.request
-    if request.is_whole:
+    if request.is_whole and request.size:
         seen = glance(request.text())
         if seen is None or seen.method in CALLS:
             return seen

@@ -24,7 +24,6 @@ from vestibule.errors import (
 from vestibule.gateway.admission import Admission
 from vestibule.gateway.checks import (
     check_framing,
-    check_host,
     check_length,
     check_method,
     check_origin,
@@ -38,6 +37,7 @@ from vestibule.gateway.framing import Framing
 from vestibule.gateway.headers import Header
 from vestibule.gateway.lasting import Lasting, apart, weight_of
 from vestibule.gateway.patience import Patience, Turn
+from vestibule.gateway.preflight import Preflight
 from vestibule.gateway.request import ProxiedRequest
 from vestibule.gateway.sockets import has_left
 from vestibule.gateway.weight import MAX_URL, Weight
@@ -314,7 +314,8 @@ class Lane(HttpToolsProtocol):
         length = int(single[b"content-length"]) if b"content-length" in single else None
         chunked = b"transfer-encoding" in single
         framing = Framing(length, chunked)
-        self._exchange = exchange = route.exchange(
+        kind = Preflight if method == b"OPTIONS" and route.takes_preflights else route.exchange
+        self._exchange = exchange = kind(
             self,
             route,
             ProxiedRequest(method, query, self.headers, framing, era=lasting.era, parts=(lasting, changing)),
@@ -327,14 +328,18 @@ class Lane(HttpToolsProtocol):
             if len(single) < len(changing):
                 check_single(changing)
             lasting.check_single()
-            check_method(method, route.methods)
+            exchange.check_addressed(lasting.host, single, gateway.hosts)
+            exchange.origin = check_origin(lasting.origin, gateway.origins)
+            if kind is not Preflight:
+                check_method(method, route.methods)
             check_version(version)
-            check_host(lasting.host, gateway.hosts)
-            check_origin(lasting.origin, gateway.origins)
             check_length(length, gateway.limits.max_body)
             check_framing(method, length, chunked=chunked)
             check_query(query)
-            Admission(self, exchange, lasting.session).begin(lasting.presented)
+            if isinstance(exchange, Preflight):
+                exchange.answer()
+                return
+            Admission(self, exchange, lasting.session if exchange.has_sessions else None).begin(lasting.presented)
         except Refusal as refusal:
             exchange.fail(refusal)
 
@@ -349,12 +354,16 @@ class Lane(HttpToolsProtocol):
         if self.expect_100_continue:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
+    @property
+    def peer(self) -> str:
+        """The address of whoever is connected: the caller's, or a proxy's."""
+        return self.client[0] if self.client else ""
+
     def address(self) -> str:
         """The caller's, as far as the proxies before us can be believed."""
         if self._address is None:
-            peer = self.client[0] if self.client else ""
             forwarded = [value.decode("latin-1") for name, value in self.headers if name == b"x-forwarded-for"]
-            self._address = self.gateway.address_of(peer, forwarded)
+            self._address = self.gateway.address_of(self.peer, forwarded)
         return self._address
 
     def network(self) -> str:
@@ -397,6 +406,12 @@ class Lane(HttpToolsProtocol):
 
     def resume_client(self) -> None:
         self.release(Hold.BODY)
+
+    def lighten(self) -> None:
+        """Let go of the request's head: an answer that stays for hours is on its way."""
+        self.headers = []
+        self.url = b""
+        self._known = None
 
     def exchange_done(self, *, keep_alive: bool) -> None:
         """The answer is out, to its last byte."""

@@ -41,6 +41,7 @@ from vestibule.wiring.api_keys import make_api_keys
 from vestibule.wiring.audit import make_trail
 from vestibule.wiring.clock import seconds_of, utc_now
 from vestibule.wiring.foreign import make_foreign_tokens, servers_of
+from vestibule.wiring.forward_auth import make_forward_auth
 from vestibule.wiring.issuers import make_assertion_directory
 from vestibule.wiring.judge import make_judge
 from vestibule.wiring.keyholder import Keyholder, make_key_ring
@@ -246,6 +247,7 @@ class House:
             log=event_logger("gateway"),
             hsts=(hsts_value(configuration) or "").encode("ascii"),
             predecessor=predecessor.gateway if predecessor is not None and has_same_ca else None,
+            forward_auth=make_forward_auth(configuration, ring, entropy),
         )
         office = make_office(server, resources)
         tenant_office = TenantOffice(configuration, store, server)
