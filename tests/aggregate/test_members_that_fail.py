@@ -198,7 +198,7 @@ UPDATED = {"method": "notifications/resources/updated", "params": {"uri": "file:
 
 
 async def events(wire: Wire, count: int) -> list[dict[str, Any]]:
-    found = []
+    found: list[dict[str, Any]] = []
     while len(found) < count:
         data = (await wire.until(b"\n\n")).decode()
         found += [json.loads(line[6:]) for line in data.split("\n") if line.startswith("data: ")]
