@@ -92,8 +92,9 @@ async def test_a_members_tenants_are_its_own(tmp_path: Path) -> None:
 
 async def test_a_key_opens_the_members_that_it_is_for(pair: Pair) -> None:
     _, key = await make_key(pair.door, upstreams=("b",))
-    assert names(await pair.ask(None, "tools/list", {}, **{"X-API-Key": key})) == ["b_read", "b_write"]
-    denied = await pair.ask(None, "tools/call", {"name": "a_read"}, **{"X-API-Key": key})
+    headers: dict[str, Any] = {"X-API-Key": key}
+    assert names(await pair.ask(None, "tools/list", **headers)) == ["b_read", "b_write"]
+    denied = await pair.ask(None, "tools/call", {"name": "a_read"}, **headers)
     assert denied.json()["error"]["data"]["error_code"] == "POLICY_DENIED"
     assert pair.a.requests == []
 
@@ -136,7 +137,7 @@ rules:
 
 async def test_headers_are_rewritten_with_the_name_and_must_agree(pair: Pair) -> None:
     token = await pair.sign_in()
-    call: dict[str, Any] = {"name": "a_read"}
+    call = {"name": "a_read"}
     assert (await pair.ask(token, "tools/call", call, **{"Mcp-Name": "b_read"})).status_code == 400
     assert (await pair.ask(token, "tools/call", call, **{"Mcp-Method": "tools/list"})).status_code == 400
     await pair.ask(token, "tools/call", call, **{"Mcp-Param-Region": "eu", "X-Forwarded-User": "root"})

@@ -25,6 +25,13 @@ def aggregate_has_members(configuration: Configuration) -> Iterator[Fault]:
         elif given.index(name) != index:
             yield Fault(f"aggregate.members[{index}]", "it stands in the list already", "remove it")
     members = members_of(configuration)
+    for index, upstream in enumerate(configuration.upstreams):
+        if upstream.name in members and upstream.served_by == "proxy":
+            yield Fault(
+                f"upstreams[{index}].served_by",
+                "an aggregate relays to its members, and your proxy does here",
+                "name the other upstreams in aggregate.members",
+            )
     if configuration.aggregate.enabled and len(members) < 2:
         yield Fault("aggregate.enabled", "there are no two upstreams to put together", "add an upstream, or remove it")
     if len(members) > defaults.MOST_MEMBERS:

@@ -34,6 +34,8 @@ from vestibule.config.client_rules import (
     permissions_are_about_scopes_there_are,
     scopes_of_clients_exist,
 )
+from vestibule.config.command_rules import COMMAND_RULES
+from vestibule.config.forward_auth_rules import FORWARD_AUTH_RULES
 from vestibule.config.limit_rules import (
     grants_are_not_locked_out,
     parts_are_known_where_they_count,
@@ -65,12 +67,16 @@ from vestibule.config.secret_rules import (
     secrets_differ,
     there_is_one_root_secret,
 )
+from vestibule.config.socket_rules import sockets_are_on_this_computer
+from vestibule.config.sse_rules import SSE_RULES
 from vestibule.config.tenant_rules import (
     clients_of_tenants_are_somebodys,
     tenant_domains_are_organisations,
     tenants_are_told_apart,
     tenants_name_what_there_is,
 )
+from vestibule.config.tls_rules import TLS_RULES
+from vestibule.config.worker_rules import WORKER_RULES
 from vestibule.errors import Fault, InvalidScope
 from vestibule.protocol.scope import read_scope
 
@@ -139,6 +145,8 @@ def there_is_an_upstream(configuration: Configuration) -> Iterator[Fault]:
 
 def upstream_is_not_us(configuration: Configuration) -> Iterator[Fault]:
     for index, upstream in enumerate(configuration.upstreams):
+        if upstream.socket or not upstream.url:
+            continue
         parts = urlsplit(upstream.url)
         is_same_host = parts.hostname == configuration.host or (
             is_loopback_host(parts.hostname or "") and is_loopback_host(configuration.host)
@@ -220,7 +228,8 @@ def credential_never_travels_in_clear(configuration: Configuration) -> Iterator[
     for index, upstream in enumerate(configuration.upstreams):
         parts = urlsplit(upstream.url)
         has_credential = isinstance(upstream.credential, StaticCredentialConfig)
-        if has_credential and parts.scheme == "http" and not is_loopback_host(parts.hostname or ""):
+        stays_here = bool(upstream.socket) or is_loopback_host(parts.hostname or "")
+        if has_credential and parts.scheme == "http" and not stays_here:
             yield Fault(
                 f"upstreams[{index}].url",
                 "its credential would travel in clear: it is http and not loopback",
@@ -286,6 +295,7 @@ RULES: tuple[Rule, ...] = (
     there_is_an_upstream,
     names_are_free,
     upstream_is_not_us,
+    sockets_are_on_this_computer,
     somebody_can_sign_in,
     development_sign_in_only_on_loopback,
     clients_are_sound,
@@ -332,6 +342,8 @@ RULES: tuple[Rule, ...] = (
     sizes_are_within_bounds,
     refresh_tokens_outlive_access_tokens,
     *RESOURCE_SERVER_RULES,
+    *FORWARD_AUTH_RULES,
+    *COMMAND_RULES,
     *AGGREGATE_RULES,
     store_is_one_we_have,
     replicas_share_everything,
@@ -340,4 +352,7 @@ RULES: tuple[Rule, ...] = (
     upstreams_with_limits_exist,
     audit_file_can_be_made,
     collector_answers_in_time,
+    *TLS_RULES,
+    *WORKER_RULES,
+    *SSE_RULES,
 )

@@ -18,7 +18,7 @@ from vestibule.gateway.request import ProxiedRequest
 from vestibule.gateway.upstreams.lines import Line
 
 if TYPE_CHECKING:
-    from vestibule.gateway.gateway import Route
+    from vestibule.gateway.routes import Route
 
 READ_AHEAD = 64 * 1024  # bytes of an answer that may wait for their reader
 

@@ -7,9 +7,11 @@ connection closes after the answer, and the client, as HTTP has it, sends it aga
 """
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+import weakref
+from collections import deque
+from collections.abc import Coroutine, Mapping, Sequence
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
@@ -22,7 +24,6 @@ from vestibule.errors import (
 from vestibule.gateway.admission import Admission
 from vestibule.gateway.checks import (
     check_framing,
-    check_host,
     check_length,
     check_method,
     check_origin,
@@ -30,19 +31,27 @@ from vestibule.gateway.checks import (
     check_single,
     check_version,
 )
+from vestibule.gateway.declined import read_rest
 from vestibule.gateway.exchange import Exchange
 from vestibule.gateway.framing import Framing
 from vestibule.gateway.headers import Header
+from vestibule.gateway.lasting import Lasting, apart, weight_of
 from vestibule.gateway.patience import Patience, Turn
+from vestibule.gateway.preflight import Preflight
 from vestibule.gateway.request import ProxiedRequest
+from vestibule.gateway.sockets import has_left
 from vestibule.gateway.weight import MAX_URL, Weight
-from vestibule.model import Era, Presented
 from vestibule.protocol.caller import network_of
 
 if TYPE_CHECKING:
-    from vestibule.gateway.gateway import Gateway, Route
+    from vestibule.gateway.gateway import Gateway
+    from vestibule.gateway.routes import Route
 
+WRITE_AHEAD = 32 * 1024  # bytes that wait for a client before its upstream is not read; one read is up to 256 KiB more
 LINGER = 1.0  # seconds to let a client read an answer that came before it had finished speaking
+
+
+_NOTHING: deque[Any] = deque()  # what has been pipelined: see on_message_begin
 
 
 class _StopReading(Exception):
@@ -58,17 +67,38 @@ class Hold(Enum):
 
 
 class _Flow(FlowControl):
-    """uvicorn's wish to stop reading is one among others: its going on must not end ours."""
+    """uvicorn's wish to stop reading is one among others: its going on must not end ours.
+
+    Made for every connection, so nothing is made for it before it is needed (an Event is a kilobyte).
+    """
 
     def __init__(self, lane: "Lane") -> None:
-        super().__init__(lane.transport)
-        self._lane = lane
+        self.read_paused = False
+        self.write_paused = False
+        self._writable: asyncio.Event | None = None  # once somebody waits for it
+        self._lane = weakref.ref(lane)  # it has us; a connection that is over is not to wait for the collector
+
+    async def drain(self) -> None:
+        if self.write_paused:
+            self._writable = self._writable or asyncio.Event()
+            await self._writable.wait()
+
+    def pause_writing(self) -> None:
+        self.write_paused = True
+
+    def resume_writing(self) -> None:
+        self.write_paused = False
+        if self._writable is not None:
+            self._writable.set()
+            self._writable = None
 
     def pause_reading(self) -> None:
-        self._lane.hold(Hold.APPLICATION)
+        if (lane := self._lane()) is not None:
+            lane.hold(Hold.APPLICATION)
 
     def resume_reading(self) -> None:
-        self._lane.release(Hold.APPLICATION)
+        if (lane := self._lane()) is not None:
+            lane.release(Hold.APPLICATION)
 
 
 class Lane(HttpToolsProtocol):
@@ -78,14 +108,17 @@ class Lane(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.pipeline = _NOTHING
         self.parser = httptools.HttpRequestParser(self)  # without uvicorn's leniency for data after a close
         self._exchange: Exchange | None = None
         self._is_ours = False
         self._deaf = False
         self._swallowing = False
+        self._declined: Framing | None = None  # of a body behind the offer of another protocol
         self._head_done = False
         self._body_over = True
         self._weight = Weight(self.gateway.limits)
+        self._known: Lasting | None = None  # what the request before said that lasts
         self._holds: set[Hold] = set()
         self._patience = Patience(self.gateway.limits, self.loop.time())
         self._address: str | None = None  # of the caller of this request, once somebody wants to know
@@ -96,6 +129,7 @@ class Lane(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast("asyncio.Transport", transport))
+        self.transport.set_write_buffer_limits(WRITE_AHEAD)
         self.flow = _Flow(self)
         self.gateway.lanes.add(self)
 
@@ -131,7 +165,8 @@ class Lane(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             # Java's client offers h2c with every first request. Declining is to go on as if nothing had been offered
             # (RFC 9110 §7.8); llhttp has stopped there, so what follows the request is for a new parser.
-            self.parser = httptools.HttpRequestParser(self)
+            declined, self._declined = self._declined, None
+            self.parser = read_rest(self, declined) if declined else httptools.HttpRequestParser(self)
             return int(upgrade.args[0])
         except httptools.HttpParserError:
             self._refuse_connection(BadRequest("The request is not well-formed HTTP/1.1."))
@@ -171,13 +206,14 @@ class Lane(HttpToolsProtocol):
         # With an answer on its way or waiting to be read, the next request is not: refusals cost us ten times the bytes
         # that they cost a client, and a client that reads as it should is never here.
         if self._in_flight() or self.is_unread:
-            self._stop_reading()
+            self.stop_reading()
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
         self._is_ours = False
         self._head_done = False
         self._body_over = False
+        self._declined = None
         self._weight.begin()
         self._address = None
 
@@ -188,22 +224,21 @@ class Lane(HttpToolsProtocol):
             raise _StopReading
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        weight = self._weight
-        weight.head += len(name) + len(value) + 4
-        weight.lines += 1
-        if weight.head > weight.max_head or weight.lines > weight.max_lines:
-            self._refuse_connection(BadRequest("The head of the request is too large."), status=431)
-            raise _StopReading
-        if self._head_done:
-            return  # a trailer: it counts, but nobody asked for any, and it must not become a header
-        name = name.lower()
-        if name == b"expect":
-            self.expect_100_continue = value.lower() == b"100-continue"
-        # llhttp leaves white space behind a value; RFC 9112 §5 says that it is not part of it
-        self.headers.append((name, value.rstrip(b" \t")))
+        headers = self.headers
+        if not self._head_done:
+            # llhttp leaves white space behind a value; RFC 9112 §5 says that it is not part of it
+            headers.append((name.lower(), value.rstrip(b" \t")))
+            if len(headers) > self._weight.max_lines:
+                self._refuse_head()
+        elif not self._weight.add_trailer((name, value)):  # nobody asked for any, and it must not become a header
+            self._refuse_head()
 
     def on_headers_complete(self) -> None:
-        self._check_framing()
+        self._known, changing = apart(self.headers, self._known)
+        if not self._weight.add_head(self._known.size + weight_of(changing), len(self.headers)):
+            self._refuse_head()
+        single = dict(changing)
+        self._check_framing(single, self._known)
         self._head_done = True
         path, _, query = self.url.partition(b"?")
         route = self.gateway.routes.get(path)
@@ -215,7 +250,7 @@ class Lane(HttpToolsProtocol):
             super().on_headers_complete()
             return
         self._is_ours = True
-        self._begin(route, query)
+        self._begin(route, query, changing, single)
 
     def on_chunk_header(self) -> None:
         self._weight.chunks += 1
@@ -230,6 +265,8 @@ class Lane(HttpToolsProtocol):
             self._exchange.body(body)
 
     def on_message_complete(self) -> None:
+        if self._declined:
+            return  # only its head is; see `declined`
         self._body_over = True
         if not self._is_ours:
             super().on_message_complete()
@@ -244,55 +281,66 @@ class Lane(HttpToolsProtocol):
         super().on_response_complete()
         self._answered()
 
-    def _check_framing(self) -> None:
+    def _refuse_head(self) -> NoReturn:
+        self._refuse_connection(BadRequest("The head of the request is too large."), status=431)
+        raise _StopReading
+
+    def _check_framing(self, changing: Mapping[bytes, bytes], lasting: Lasting) -> None:
         """What llhttp leaves open, for every request on this port, ours or the application's."""
-        names = [name for name, _ in self.headers]
-        codings = [value for name, value in self.headers if name == b"transfer-encoding"]
-        if codings and (codings != [b"chunked"] or self.parser.get_http_version() != "1.1"):
-            self._refuse_connection(BadRequest("The only transfer coding here is chunked."), status=501)
-            raise _StopReading
+        if b"transfer-encoding" in changing:
+            codings = [value for name, value in self.headers if name == b"transfer-encoding"]
+            if codings != [b"chunked"] or self.parser.get_http_version() != "1.1":
+                self._refuse_connection(BadRequest("The only transfer coding here is chunked."), status=501)
+                raise _StopReading
+        self.expect_100_continue = changing.get(b"expect", b"").lower() == b"100-continue"
         if not self.url.startswith(b"/") or b"#" in self.url:
             self._refuse_connection(BadRequest("The request target is not a path of this server."))
             raise _StopReading
-        if names.count(b"host") != 1:
+        if lasting.hosts != 1:
             self._refuse_connection(BadRequest("A request has exactly one Host header."))
             raise _StopReading
         if self.parser.should_upgrade():
             self.headers = [(name, value) for name, value in self.headers if name not in (b"upgrade", b"connection")]
+            length, chunked = int(changing.get(b"content-length", b"0")), b"transfer-encoding" in changing
+            self._declined = Framing(length or None, chunked) if length or chunked else None
 
     # --- one request ------------------------------------------------------------------------------------------------
 
-    def _begin(self, route: "Route", query: bytes) -> None:
-        """The checks that come before a single byte of the body, in order."""
-        gateway = self.gateway
+    def _begin(self, route: "Route", query: bytes, changing: list[Header], single: Mapping[bytes, bytes]) -> None:
+        """The checks that come before a single byte of the body, in order. `single`: what changes, by name."""
+        gateway, parser = self.gateway, self.parser
         gateway.counters.requests += 1
-        method = self.parser.get_method()
-        single = dict(self.headers)
+        method, version, lasting = parser.get_method(), parser.get_http_version(), self._known
+        assert lasting is not None
         length = int(single[b"content-length"]) if b"content-length" in single else None
-        version = single.get(b"mcp-protocol-version")
-        era = Era.of(version.decode("latin-1") if version is not None else None)
-        self._exchange = exchange = route.exchange(
+        chunked = b"transfer-encoding" in single
+        framing = Framing(length, chunked)
+        kind = Preflight if method == b"OPTIONS" and route.takes_preflights else route.exchange
+        self._exchange = exchange = kind(
             self,
             route,
-            ProxiedRequest(method, query, self.headers, Framing(length, b"transfer-encoding" in single), era=era),
-            keep_alive=self.parser.should_keep_alive() and self.parser.get_http_version() == "1.1",
+            ProxiedRequest(method, query, self.headers, framing, era=lasting.era, parts=(lasting, changing)),
+            keep_alive=version == "1.1" and parser.should_keep_alive(),
             request_id=gateway.request_id(),
             now=self.loop.time(),
         )
         gateway.exchanges.add(exchange)
         try:
-            check_single(self.headers)
-            check_method(method, route.methods)
-            check_version(self.parser.get_http_version())
-            check_host(single[b"host"], gateway.hosts)
-            check_origin(single.get(b"origin"), gateway.origins)
+            if len(single) < len(changing):
+                check_single(changing)
+            lasting.check_single()
+            exchange.check_addressed(lasting.host, single, gateway.hosts)
+            exchange.origin = check_origin(lasting.origin, gateway.origins)
+            if kind is not Preflight:
+                check_method(method, route.methods)
+            check_version(version)
             check_length(length, gateway.limits.max_body)
-            check_framing(method, length, chunked=b"transfer-encoding" in single)
+            check_framing(method, length, chunked=chunked)
             check_query(query)
-            presented = Presented(
-                single.get(b"authorization"), single.get(b"x-api-key"), single.get(b"x-token-provider")
-            )
-            Admission(self, exchange, single.get(b"mcp-session-id")).begin(presented)
+            if isinstance(exchange, Preflight):
+                exchange.answer()
+                return
+            Admission(self, exchange, lasting.session if exchange.has_sessions else None).begin(lasting.presented)
         except Refusal as refusal:
             exchange.fail(refusal)
 
@@ -307,12 +355,16 @@ class Lane(HttpToolsProtocol):
         if self.expect_100_continue:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
+    @property
+    def peer(self) -> str:
+        """The address of whoever is connected: the caller's, or a proxy's."""
+        return self.client[0] if self.client else ""
+
     def address(self) -> str:
         """The caller's, as far as the proxies before us can be believed."""
         if self._address is None:
-            peer = self.client[0] if self.client else ""
             forwarded = [value.decode("latin-1") for name, value in self.headers if name == b"x-forwarded-for"]
-            self._address = self.gateway.address_of(peer, forwarded)
+            self._address = self.gateway.address_of(self.peer, forwarded)
         return self._address
 
     def network(self) -> str:
@@ -325,10 +377,8 @@ class Lane(HttpToolsProtocol):
             self.transport.write(data)
 
     def date_line(self) -> bytes:
-        for name, value in self.server_state.default_headers:
-            if name == b"date":
-                return b"date: %b\r\n" % value
-        return b""
+        """What every answer of this server says: the date, and Strict-Transport-Security where it belongs."""
+        return b"".join([b"%b: %b\r\n" % line for line in self.server_state.default_headers])
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = self.loop.create_task(work)
@@ -419,6 +469,9 @@ class Lane(HttpToolsProtocol):
 
     def tick(self, now: float) -> None:
         """Called about once a second, with the loop's time."""
+        if self._holds and has_left(self.transport):
+            self.abort()
+            return
         waits = self.is_unread or self.transport.is_closing()
         if self._patience.is_unread(self.transport.get_write_buffer_size() if waits else 0, now):
             self.abort()
@@ -448,7 +501,8 @@ class Lane(HttpToolsProtocol):
         if self._body_over:
             self._patience.begin(Turn.REQUEST, self.loop.time())
 
-    def _stop_reading(self) -> None:
+    def stop_reading(self) -> None:
+        """What comes now is another request, and it is not read. Only for what a parser calls."""
         self._deaf = True
         self.is_closing_soon = True
         if self._exchange is not None:

@@ -40,6 +40,9 @@ def build_app(plane: ControlPlane) -> ASGIApp:
         # the resources: public
         Route(well_known_path(PROTECTED_RESOURCE, issuer), machines.root_resource),
         Route(f"/.well-known/{PROTECTED_RESOURCE}/{{path:path}}", machines.protected_resource),
+        # whoever verifies what we sign: public
+        Route(f"{urlsplit(issuer).path}/jwks.json", machines.jwks),
+        Route("/.well-known/jwks.json", machines.jwks),
         # operators
         Route("/healthz", machines.live),
         Route("/readyz", machines.ready),
@@ -69,8 +72,6 @@ def _authorization_server(plane: ControlPlane, machines: MachineEndpoints) -> li
         # who we are: public
         Route(well_known_path(AUTHORIZATION_SERVER, issuer), machines.server_metadata),
         Route(well_known_path(OPENID_CONFIGURATION, issuer), machines.openid_configuration),
-        Route(f"{prefix}/jwks.json", machines.jwks),
-        Route("/.well-known/jwks.json", machines.jwks),
         # clients: public, or authenticated by the endpoint itself
         Route(f"{prefix}/register", machines.register, methods=["POST"]),
         Route(f"{prefix}/token", machines.token, methods=["POST"]),

@@ -67,7 +67,7 @@ def add_aggregate(gateway: Gateway, configuration: Configuration, resources: Seq
             continue
         from vestibule.gateway import aggregate  # for those who have one
 
-        own = [one for one in resources if not one.upstream.members]
+        own = [one for one in resources if not one.upstream.members and not one.message_path]
         aggregate.add_aggregate(
             gateway,
             resource,

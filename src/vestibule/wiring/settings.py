@@ -26,7 +26,9 @@ from vestibule.model import (
 from vestibule.protocol.registration import CLIENT_CREDENTIALS, DEVICE_CODE, JWT_BEARER, TOKEN_EXCHANGE
 from vestibule.wiring.administration import issued_for, permissions_of
 from vestibule.wiring.aggregate import aggregate_resource
+from vestibule.wiring.commands import command_of
 from vestibule.wiring.limits import token_limits
+from vestibule.wiring.sse_clients import sse_resources
 
 _GRANTS = {
     "authorization_code": ("authorization_code", "refresh_token"),
@@ -38,7 +40,8 @@ _GRANTS = {
 
 
 def make_resources(configuration: Configuration) -> tuple[Resource, ...]:
-    """Each upstream at /{name}/mcp; a single one also, and first, at /mcp; several together, and last, at /all/mcp."""
+    """Each upstream at /{name}/mcp; a single one also, and first, at /mcp; several together at /all/mcp. Then the same
+    for HTTP+SSE clients."""
     base, prefix = configuration.public_url, urlsplit(configuration.public_url).path
     resources: list[Resource] = []
     for one in configuration.upstreams:
@@ -47,7 +50,8 @@ def make_resources(configuration: Configuration) -> tuple[Resource, ...]:
             aliases = (base, f"{base}/")
             resources.append(Resource(f"{base}/mcp", f"{prefix}/mcp", upstream, aliases))
         resources.append(Resource(f"{base}/{one.name}/mcp", f"{prefix}/{one.name}/mcp", upstream))
-    return (*resources, *aggregate_resource(configuration, [one.upstream for one in resources]))
+    together = aggregate_resource(configuration, [one.upstream for one in resources])
+    return (*resources, *together, *sse_resources(configuration, resources))
 
 
 def _upstream(one: UpstreamConfig) -> Upstream:
@@ -57,6 +61,11 @@ def _upstream(one: UpstreamConfig) -> Upstream:
     return Upstream(
         name=one.name,
         url=one.url,
+        transport=one.spoken,
+        command=command_of(one),
+        socket=one.socket,
+        served_by=one.served_by,
+        trust_routing_headers=one.trust_routing_headers,
         access=one.access,
         scopes=one.scopes.default,
         optional_scopes=tuple(scope for scope in one.scopes.offered if scope not in one.scopes.default),

@@ -1,4 +1,4 @@
-"""`python -m tests.parts.fixture_server PORT [PREFIX]`
+"""`python -m tests.parts.fixture_server PORT`, `PORT sse`, `PORT strip PREFIX`, or `--stdio`.
 
 With a prefix: without it before the names of tools and prompts, as it is before them in an aggregate.
 """
@@ -55,8 +55,15 @@ def without(server: MCPServer, prefix: str) -> MCPServer:
 
 
 def main() -> None:
-    server = without(fixture_server(), sys.argv[2]) if len(sys.argv) > 2 else fixture_server()
-    app = server.streamable_http_app(event_store=EventsInMemory(), retry_interval=100)
+    if sys.argv[1] == "--stdio":
+        fixture_server().run("stdio")
+        return
+    server = without(fixture_server(), sys.argv[3]) if sys.argv[2:3] == ["strip"] else fixture_server()
+    app = (
+        server.sse_app()
+        if sys.argv[2:] == ["sse"]
+        else server.streamable_http_app(event_store=EventsInMemory(), retry_interval=100)
+    )
     config = uvicorn.Config(app, port=int(sys.argv[1]), log_level="warning", timeout_graceful_shutdown=1, http="h11")
     asyncio.run(uvicorn.Server(config).serve())
 

@@ -43,7 +43,7 @@ def add_aggregate(
     together = Members(found, prefixes, deadline, gateway.report, gateway.request_id, gateway.counters.absences)
     gateway.add(
         resource,
-        AggregatePool(together, Seals(sealer, authenticator, resource)),
+        AggregatePool(resource.upstream, together, Seals(sealer, authenticator, resource)),
         exchange=AggregateExchange,
         placing=_Placing(resource, together),
     )

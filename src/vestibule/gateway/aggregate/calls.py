@@ -13,7 +13,7 @@ from vestibule.gateway.aggregate.asking import Asking
 from vestibule.gateway.aggregate.members import Member, Wording, errand_to, events_of, first_byte, request_to
 from vestibule.gateway.errand import Errand, ErrandHead
 from vestibule.gateway.headers import Header
-from vestibule.gateway.heads import SESSION
+from vestibule.gateway.lasting import SESSION
 from vestibule.gateway.refusals import unavailable
 from vestibule.model import Operation
 from vestibule.protocol.aggregate_messages import (

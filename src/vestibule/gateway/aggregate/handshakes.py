@@ -9,7 +9,7 @@ from vestibule.gateway.aggregate.asking import Asking
 from vestibule.gateway.aggregate.listings import ask_everybody, relay_error, result_of
 from vestibule.gateway.aggregate.members import Member, Reply, Wording, request_to
 from vestibule.gateway.aggregate.sessions import MemberSession, write_sessions
-from vestibule.gateway.heads import SESSION
+from vestibule.gateway.lasting import SESSION
 from vestibule.model import Operation
 from vestibule.protocol.aggregate_merge import (
     HANDSHAKE_VERSIONS,

@@ -14,7 +14,7 @@ from vestibule.errors import Refusal, UpstreamTimeout
 from vestibule.gateway.errand import Errand, ErrandHead, run_errand
 from vestibule.gateway.framing import Framing
 from vestibule.gateway.headers import Header
-from vestibule.gateway.heads import SESSION
+from vestibule.gateway.lasting import SESSION
 from vestibule.gateway.refusals import unavailable
 from vestibule.gateway.request import ProxiedRequest
 from vestibule.model import Era, Operation, Principal
@@ -24,7 +24,7 @@ from vestibule.protocol.event_stream import EventRewriter, EventTooLong
 from vestibule.protocol.operation import encode_header
 
 if TYPE_CHECKING:
-    from vestibule.gateway.gateway import Route
+    from vestibule.gateway.routes import Route
 
 LONGEST = 4 * 1024 * 1024  # bytes of an answer that is read here, or of one event
 METHOD_NOT_FOUND = -32601
@@ -47,7 +47,7 @@ class Member:
     def check(self, principal: Principal | None, operation: Operation) -> None:
         """Raises the `Refusal` that the caller would get at the member's own path. `operation`: in its own words."""
         judge = self.route.judge
-        judge.permission.check(principal, self.route.resource, operation, judge.clock())
+        judge.permission.check(principal, self.route.resource, operation, judge.clock().timestamp())
 
     def may(self, principal: Principal | None, operation: Operation) -> bool:
         try:
@@ -58,7 +58,7 @@ class Member:
 
     def may_list(self, principal: Principal | None, operation: Operation) -> bool:
         judge = self.route.judge
-        return judge.permission.may_list(principal, self.route.resource, operation, judge.clock())
+        return judge.permission.may_list(principal, self.route.resource, operation, judge.clock().timestamp())
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from vestibule.gateway.aggregate.sessions import MemberSession, read_sessions
 from vestibule.gateway.headers import Header
 from vestibule.gateway.request import ProxiedRequest
 from vestibule.gateway.upstreams.lines import Answered
-from vestibule.model import Era, Operation
+from vestibule.model import Era, Operation, Principal, Upstream
 from vestibule.protocol.aggregate_merge import MODERN_VERSIONS
 from vestibule.protocol.aggregate_messages import LISTINGS, UnreadableMessage, named_in, read_message, text_of
 from vestibule.protocol.event_stream import EventTooLong
@@ -91,7 +91,8 @@ class AggregatePool:
 
     takes_whole_requests = True
 
-    def __init__(self, members: Members, seals: Seals) -> None:
+    def __init__(self, upstream: Upstream, members: Members, seals: Seals) -> None:
+        self.upstream = upstream
         self.members = members
         self._seals = seals
         self._revivals = Revivals(members)
@@ -110,9 +111,16 @@ class AggregatePool:
     def tick(self, now: float) -> None:
         """The members' own pools have their ticks; deadlines are the tasks'."""
 
+    def revoke(self, unwelcome: Callable[[Principal], bool]) -> None:
+        """Nothing is kept here from one request to the next; what members keep, their own pools end."""
+
     def close(self) -> None:
         for task in list(self._tasks):
             task.cancel()
+
+    async def wait_closed(self) -> None:
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
     def spawn(self, request: ProxiedRequest, out: Out) -> asyncio.Task[None]:
         task = asyncio.create_task(self._answer(request, out))

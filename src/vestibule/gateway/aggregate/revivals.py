@@ -16,7 +16,7 @@ from vestibule import __version__
 from vestibule.errors import Refusal
 from vestibule.gateway.aggregate.members import Member, Members, Wording, ask, request_to
 from vestibule.gateway.aggregate.sessions import MemberSession
-from vestibule.gateway.heads import SESSION
+from vestibule.gateway.lasting import SESSION
 from vestibule.gateway.request import ProxiedRequest
 from vestibule.protocol.aggregate_merge import HANDSHAKE_VERSIONS, read_about
 from vestibule.protocol.aggregate_messages import UnreadableMessage
