@@ -134,6 +134,7 @@ class Members:
     prefixes: Prefixes
     deadline: float
     report: Callable[..., None]
+    new_id: Callable[[], str]  # 16 hex digits, never twice
     absences: dict[str, int]  # by member; what the metrics are made of
     _told: dict[tuple[str, str, str], float] = field(default_factory=dict)
 
