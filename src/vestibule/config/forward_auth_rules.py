@@ -29,6 +29,8 @@ def what_a_proxy_serves_is_the_proxys(configuration: Configuration) -> Iterator[
             yield Fault(f"{where}.url", _THE_PROXYS, "remove it, and name the server in the proxy's configuration")
         if upstream.credential.kind != "none":
             yield Fault(f"{where}.credential", _THE_PROXYS, "remove it, and let the proxy set the header")
+        if "timeouts" in upstream.model_fields_set:
+            yield Fault(f"{where}.timeouts", _THE_PROXYS, "remove it, and say it in the proxy's configuration")
         if upstream.hide_denied:
             yield Fault(f"{where}.hide_denied", _THE_PROXYS, "remove it; calls are refused all the same")
 

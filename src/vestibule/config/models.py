@@ -230,7 +230,8 @@ class Configuration(Model):
     trusted_proxies: tuple[NetworkText, ...] = Field(
         (),
         description="Networks (CIDR) of your reverse proxies. From them, and only them, X-Forwarded-For names the "
-        "caller: in the audit trail, and for the limits on registrations, codes and guesses. Only they may ask at /auth.",
+        "caller: in the audit trail, and for the limits on registrations, codes and guesses. Only they may ask at "
+        "/auth.",
         examples=[["10.0.0.0/24"]],
     )
     store: StoreAddress = Field(
