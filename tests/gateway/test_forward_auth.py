@@ -504,7 +504,8 @@ async def test_the_keys_are_published_where_others_give_the_tokens(tmp_path: Pat
 async def test_a_public_url_with_a_path_stands_after_auth(tmp_path: Path, upstream: RecordingUpstream) -> None:
     """As Envoy's path_prefix puts it before the path that clients see."""
     async with site_without_proxy(tmp_path, upstream, public_url="http://127.0.0.1:8000/gw") as site:
-        held, host = token(site), {"Host": "127.0.0.1:8000"}
+        held = mint(site.public, scopes=("mcp",), resource="http://127.0.0.1:8000/gw/tickets/mcp")
+        host = {"Host": "127.0.0.1:8000"}
         assert (await site.ask(held, f"/auth/gw{PATH}", headers=host)).status_code == 200
         assert (await site.ask(held, f"/auth{PATH}", headers=host)).status_code == 404
         uri = told_by(site, f"/gw{PATH}", **{"X-Forwarded-Host": "127.0.0.1:8000"})
