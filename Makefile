@@ -10,7 +10,7 @@ help:
 	@echo "make demo        an MCP server behind sign-in, on this computer (PORT=8080)"
 	@echo "make test        lint, types, import contract, tests: all that CI does"
 	@echo "make torture-as  sign-ins, refreshes, revocations, crashes and rotations against a model, for long"
-	@echo "make bench       how fast the gateway is, beside nginx (needs nginx and wrk)"
+	@echo "make bench       how fast the gateway is, beside nginx, HAProxy and other MCP proxies"
 	@echo "make bench-as    sign-ins and refreshes per second, beside npm oidc-provider"
 	@echo "make bench-auth  what asking at /auth costs nginx (needs nginx and wrk)"
 	@echo "make bench-policy  what a decision about a call costs, in CEL and in Cedar"
@@ -40,7 +40,7 @@ torture-as: $(UV)
 	$(RUN) pytest -q --hypothesis-profile=torture --timeout=0 tests/authorization_server/test_lineages.py
 
 bench: $(UV)
-	$(RUN) python -m bench.gateway
+	$(RUN) python -m bench $(BENCH)
 
 bench-as: $(UV)
 	$(RUN) python -m bench.authorization_server

@@ -8,16 +8,18 @@ machine. Needs nginx and wrk (Debian packages nginx-light and wrk).
 import argparse
 import asyncio
 import json
+import re
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+import httpx2
 from tests.parts.processes import free_port
 from tests.parts.reverse_proxy import example
-
-from bench.gateway import _ANSWER, _rss, _script, _token, _wrk, report
+from tests.support.house import Door, Flow, Visitor
 
 _AROUND = """\
 daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log warn;
@@ -31,6 +33,31 @@ http {{
   server {{ listen 127.0.0.1:{plain};
     location / {{ proxy_pass http://tickets/mcp; proxy_http_version 1.1; proxy_set_header Connection ""; }} }}
 }}
+"""
+_CALL = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "tools/call",
+    "params": {"name": "search", "arguments": {"text": "x" * 850}, "_meta": {}},
+}
+_ANSWER = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "result": {"resultType": "complete", "content": [{"type": "text", "text": "y" * 900}]},
+}
+_CALLS = """\
+wrk.method, wrk.path, wrk.body = "POST", "/tickets/mcp", [[{body}]]
+wrk.headers["Content-Type"] = "application/json"
+wrk.headers["Accept"] = "application/json, text/event-stream"
+wrk.headers["MCP-Protocol-Version"] = "2026-07-28"
+wrk.headers["Mcp-Method"], wrk.headers["Mcp-Name"] = "tools/call", "search"
+wrk.headers["Authorization"] = "Bearer {token}"
+"""
+_QUESTIONS = """\
+wrk.path = "/auth/tickets/mcp"
+wrk.headers["Host"], wrk.headers["X-Original-Method"] = "127.0.0.1:{proxy}", "POST"
+wrk.headers["Mcp-Method"], wrk.headers["Mcp-Name"] = "tools/call", "search"
+wrk.headers["Authorization"] = "Bearer {token}"
 """
 
 
@@ -59,27 +86,56 @@ def run(folder: Path, seconds: int, rounds: int, connections: int) -> None:
         subprocess.Popen([sys.executable, "-m", "vestibule", "serve"], cwd=folder, stderr=subprocess.DEVNULL),
     ]
     try:
-        token = asyncio.run(_token(f"http://127.0.0.1:{ports['proxy']}", folder, path="/tickets/mcp"))
-        idle = _rss(processes[1].pid)
-        calls = _script(folder, token, path="/tickets/mcp")
-        questions = folder / "ask.lua"
-        questions.write_text(
-            f'wrk.path = "/auth/tickets/mcp"\nwrk.headers["Authorization"] = "Bearer {token}"\n'
-            f'wrk.headers["Host"] = "127.0.0.1:{ports["proxy"]}"\nwrk.headers["X-Original-Method"] = "POST"\n'
-        )
+        token = asyncio.run(_token(f"http://127.0.0.1:{ports['proxy']}", folder))
+        calls, questions = folder / "call.lua", folder / "ask.lua"
+        calls.write_text(_CALLS.format(body=json.dumps(_CALL), token=token))
+        questions.write_text(_QUESTIONS.format(token=token, **ports))
         targets = {"nginx": (calls, plain), "asking": (calls, ports["proxy"]), "/auth": (questions, ports["vestibule"])}
-        results: dict[str, list[dict[str, float]]] = {name: [] for name in targets}
+        rates: dict[str, list[float]] = {name: [] for name in targets}
         for number in range(rounds + 1):
             for name, (script, port) in targets.items():
-                measured = _wrk(script, port, seconds if number else 1, connections)
+                rate = _wrk(script, port, seconds if number else 1, connections)
                 if number:
-                    results[name].append(measured)
-        report({"results": results, "idle_rss_mb": idle, "rss_mb": _rss(processes[1].pid)})
+                    rates[name].append(rate)
+        report(rates)
     finally:
         for process in processes:
             process.terminate()
         for process in processes:
             process.wait(10)
+
+
+async def _token(url: str, folder: Path) -> str:
+    """Sign in as a real client does, through nginx."""
+    async with httpx2.AsyncClient(trust_env=False) as http:
+        for _ in range(200):
+            try:
+                if (await http.get(f"{url}/healthz")).status_code == 200:
+                    break
+            except httpx2.TransportError:
+                pass
+            await asyncio.sleep(0.05)
+        door = Door(url, None, None, folder, http)  # type: ignore[arg-type]  # another process: only its URL is used
+        flow = Flow(door, await door.register(), resource=f"{url}/tickets/mcp")
+        flow.code = (await Visitor(door).approve(flow))["code"]
+        return str((await flow.redeem()).json()["access_token"])
+
+
+def _wrk(script: Path, port: int, seconds: int, connections: int) -> float:
+    """Requests a second."""
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script), f"http://127.0.0.1:{port}"]
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    found = re.search(r"Requests/sec:\s+([\d.]+)", out)
+    if "Non-2xx" in out or found is None:
+        raise RuntimeError(f"answers other than 2xx from port {port}:\n{out}")
+    return float(found[1])
+
+
+def report(rates: dict[str, list[float]]) -> None:
+    print(f"nginx proxy_pass = 1 (median {statistics.median(rates['nginx']):.0f} requests/s)")
+    for name, found in rates.items():
+        ratios = [rate / nginx for rate, nginx in zip(found, rates["nginx"], strict=True)]
+        print(f"  {name:8s} {statistics.median(ratios):5.2f}  ({min(ratios):.2f} to {max(ratios):.2f})")
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def test_serve_runs_without_a_file_and_stops_at_a_signal(
     port = free_port()
     with serving(tmp_path, port, "--upstream", "http://127.0.0.1:9/mcp") as process:
         url = f"http://127.0.0.1:{port}"
-        assert httpx2.get(f"{url}/healthz", trust_env=False).status_code == 200
+        assert httpx2.get(f"{url}/healthz", trust_env=False, timeout=30).status_code == 200
         assert httpx2.post(f"{url}/mcp", trust_env=False).status_code == 401
         assert httpx2.post(f"{url}/server/mcp", trust_env=False).status_code == 401
         process.send_signal(number)

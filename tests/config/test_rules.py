@@ -47,6 +47,9 @@ REFUSED = [
     ("upstreams[0].url", "upstreams: [{name: a, url: 'http://u:p@h/mcp'}]\n", "password"),
     ("upstreams[0].url", "upstreams: [{name: a, url: 'file:///etc/passwd'}]\n", "not an http"),
     ("upstreams[0].url", f"upstreams: [{{name: a, url: 'http://10.0.0.5/mcp'{STATIC}}}]\n", "in clear"),
+    ("upstreams[0].socket", "upstreams: [{name: a, url: 'http://a/mcp', socket: run/a.sock}]\n", "full path"),
+    ("upstreams[0].socket", f"upstreams: [{{name: a, url: 'http://a/mcp', socket: /{'a' * 103}}}]\n", "at most 103"),
+    ("upstreams[0].url", HTTPS_UPSTREAM % ", socket: /run/a.sock", "TLS proves"),
     ("upstreams[0].credential.header", HTTPS_UPSTREAM % STATIC.replace("x-key", "Host"), "gateway's own"),
     ("upstreams[0].credential.header", HTTPS_UPSTREAM % STATIC.replace("x-key", "Mcp-Method"), "gateway's own"),
     ("upstreams[0].credential.header", HTTPS_UPSTREAM % STATIC.replace("x-key", "x_key"), "do not belong"),
@@ -248,7 +251,6 @@ REFUSED = [
     ("shared", f"{UPSTREAM}shared: memcached://localhost\n", "neither memory nor"),
     ("shared", f"{UPSTREAM}shared: 'rediss://cache?ssl_cert_reqs=none'\n", "only db"),
     ("shared", f"{PUBLIC}{UPSTREAM}shared: 'redis://:swordfish@cache:6379'\n", "stands in the file"),
-    ("tls", f"{UPSTREAM}tls: {{cert: a, key: b}}\n", "yet"),
     ("identity_providers[0].tenant", f"{UPSTREAM}identity_providers: [{{kind: entra, tenant: common}}]\n", "everybody"),
     ("identity_providers[0].kind", f"{UPSTREAM}identity_providers: [{{kind: saml}}]\n", "no such kind"),
     *(
@@ -264,6 +266,8 @@ REFUSED = [
 ]
 
 TAKEN = [
+    f"upstreams: [{{name: a, url: 'http://tickets/mcp', socket: /run/not-there-yet.sock{STATIC}}}]\n",
+    "upstreams: [{name: a, url: 'http://127.0.0.1:8080/mcp', socket: /run/a.sock}]\n",
     PUBLIC + UPSTREAM,
     PUBLIC.replace("mcp.example.com", "mcp.example.com/gate:1").replace(":1", "") + UPSTREAM,
     PUBLIC + "listen: 0.0.0.0:8080\n" + UPSTREAM,

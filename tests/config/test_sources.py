@@ -130,8 +130,13 @@ def test_the_file_wins_over_the_names_of_other_systems(read: Load) -> None:
     assert read(text, {"DATABASE_URL": "postgresql://elsewhere/db"}).store == "sqlite:///mine.db"
 
 
-def test_a_name_that_promises_tls_is_not_ignored(faults: Faults) -> None:
-    assert "TLS" in faults(UPSTREAM, {"MCP_HTTP_TLS_CERT_PATH": "/tls.pem"})["MCP_HTTP_TLS_CERT_PATH"].reason
+def test_the_paths_of_a_certificate_are_taken(faults: Faults, tmp_path: Path) -> None:
+    environ = {"MCP_HTTP_TLS_CERT_PATH": str(tmp_path / "c.pem"), "MCP_HTTP_TLS_KEY_PATH": str(tmp_path / "k.pem")}
+    found = faults(UPSTREAM, environ)
+    assert "cannot be read" in found["tls.key"].reason
+    (tmp_path / "k.pem").write_text("x")
+    (tmp_path / "k.pem").chmod(0o600)
+    assert "cannot be read" in faults(UPSTREAM, environ)["tls.certificate"].reason
 
 
 def test_all_faults_come_at_once_in_the_order_of_the_file(read: Load) -> None:

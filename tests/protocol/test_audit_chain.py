@@ -1,14 +1,15 @@
 """The chain, below any store: no tampering that changes what a reader sees goes unseen, while the head is ours."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from vestibule.model import AuditEvent, AuditHead, AuditLink
-from vestibule.protocol.audit_chain import BEGINNING, ChainCheck, canonical, chain, line
+from vestibule.protocol.audit_chain import BEGINNING, ChainCheck, chain
+from vestibule.protocol.audit_form import canonical, line
 
 EMPTY = AuditHead("t", 0, "", "")
 NOW = datetime(2026, 11, 21, 8, 0, 0, 5, tzinfo=UTC)

@@ -27,9 +27,9 @@ AREAS = {
     "LOG": "001 002 003 005 006",
     "CFG": "001 003 004 005 006 007 009 010 011 012 013 017 018 019",
     "SSE": "001 002 003 004 006 007 012",
-    "PROXY": "004 005 006 007 009 013 018 019 020 025 027 029 032 036 037 040",
+    "PROXY": "004 005 006 007 009 013 014 018 019 020 025 027 029 032 036 037 040",
 }
-# Not yet: PROXY-014 (servers that an administrator registers), PROXY-033 to 035 (stdio), areas admin and localproxy.
+# Not yet: PROXY-033 to 035 (stdio), areas admin and localproxy.
 
 
 @cache

@@ -192,7 +192,7 @@ async def test_what_a_backend_answers_is_its_own(site: Site) -> None:
 
 async def test_with_us_gone_nobody_comes_in(site: Site) -> None:
     held = token(site)
-    site.inner.house.stop()
+    site.inner.serving.stop()
     async with asyncio.timeout(5):
         while (status := (await site.call(held)).status_code) < 500:
             await asyncio.sleep(0.02)

@@ -1,6 +1,8 @@
 """The gateway as a proxy: one reading of every request, and nothing of the caller behind the door."""
 
 import asyncio
+import json
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -432,6 +434,24 @@ async def test_a_token_in_the_url(door: Door, upstream: RecordingUpstream, query
     assert upstream.requests == []
 
 
+@vector("PROXY-014")
+async def test_nobody_registers_an_upstream(vector: str, door: Door, upstream: RecordingUpstream) -> None:
+    """What is behind the door stands in the configuration; no route takes a server's address from anybody."""
+    token = (await door.sign_in()).access_token
+    async with RecordingUpstream() as canary:
+        for address, method, path in product(
+            ("http://169.254.169.254/latest/", "file:///etc/passwd", canary.url),
+            ("POST", "PUT", "PATCH"),
+            ("/admin/servers", "/admin/upstreams", "/servers", "/upstreams", "/register", "/evil/mcp"),
+        ):
+            body = json.dumps({"name": "evil", "url": address, "server_url": address}).encode()
+            answer = await door.call(token, method=method, url=f"{door.url}{path}", content=body)
+            assert answer.status_code in (400, 401, 403, 404, 405), (method, path)
+        assert canary.connections == 0
+    assert set(door.house.gateway.pools) == {"main"}
+    assert upstream.connections == 0
+
+
 @vector("PROXY-037")
 async def test_the_sign_in_comes_before_the_body(vector: str, door: Door) -> None:
     async with Wire(door.url) as wire:
@@ -545,6 +565,22 @@ async def test_a_session_id_does_not_pass_unbound_under_another_spelling(
         await wire.rest(0.5)
     folded = [name.replace("_", "-") for request in upstream.requests for name in request.names()]
     assert "mcp-session-id" not in folded
+
+
+@vector("PROXY-027")
+@pytest.mark.parametrize("version", ["2026-07-28", "2025-11-25", None])
+async def test_nobody_takes_up_a_stream_that_is_not_in_their_session(
+    vector: str, door: Door, upstream: RecordingUpstream, version: str | None
+) -> None:
+    """A server that keeps its events by their ids alone would give them to whoever names one."""
+    upstream.answer = json_answer({}, headers=("Mcp-Session-Id: upstream-session",))
+    token = (await door.sign_in()).access_token
+    headers = {"Last-Event-ID": "17", **({"MCP-Protocol-Version": version} if version else {})}
+    session = (await door.call(token, headers=headers, method="GET")).headers["mcp-session-id"]
+    assert upstream.requests[-1].header("last-event-id") is None
+    await door.call(token, headers={**headers, "Mcp-Session-Id": session}, method="GET")
+    assert upstream.requests[-1].header("last-event-id") == "17"
+    assert upstream.requests[-1].header("mcp-session-id") == "upstream-session"
 
 
 async def test_an_upstream_that_knows_no_sign_in_cannot_make_answers_cacheable(

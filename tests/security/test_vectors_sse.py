@@ -241,7 +241,7 @@ async def test_stopping_ends_streams_and_finishes_calls(tmp_path: Path, upstream
         person = await door.sign_in()
         stream = Stream(upstream)
         async with Wire(door.url) as wire:
-            await open_stream(wire, person)
+            await open_stream(wire, person, method="GET")
             call_begun = asyncio.Event()
 
             async def slow(exchange: Exchange) -> None:
@@ -253,7 +253,7 @@ async def test_stopping_ends_streams_and_finishes_calls(tmp_path: Path, upstream
             upstream.answer = slow
             call = asyncio.create_task(door.call(person.access_token))
             await call_begun.wait()
-            door.house.stop()
+            door.serving.stop()
             assert (await wire.rest()).data.endswith(b"0\r\n\r\n")
             assert (await call).status_code == 200
         stream.over.set()

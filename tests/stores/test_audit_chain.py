@@ -16,6 +16,7 @@ from vestibule.keys import KeyRing, RootKey
 from vestibule.model import AuditEvent, AuditFilter
 from vestibule.protocol.audit_chain import BEGINNING, HEAD_PURPOSE, head_message, link_hash
 from vestibule.stores import SqlStore, open_store
+from vestibule.telemetry import AuditTrail
 from vestibule.testing.records import an_audit_event
 
 RING = KeyRing([RootKey(b"k" * 32, created_at=1)], os.urandom)
@@ -215,6 +216,19 @@ async def test_rows_from_before_the_chains_stay_readable_and_are_counted(store: 
     report = await checked(store)
     assert (report.faults, report.before_the_chains) == ((), 1)
     assert [link.event.action for link in await store.audit.search(AuditFilter(action="old"))] == ["old"]
+
+
+async def test_a_trail_that_had_much_to_tell_at_once_is_sound(address: str) -> None:
+    opened = await open_store(address, authenticator=RING)
+    trail = AuditTrail(opened.audit, lambda *_, **__: None)
+    for n in range(3000):
+        trail.note(an_audit_event(request_id=f"{n:x}", tool="üb\0er"[n % 5 :], tenant="ab"[n % 2]))
+        if n % 500 == 0:
+            await trail.record(an_audit_event(tenant="a"))
+    await trail.close()
+    reports = [await checked(opened, tenant) for tenant in "ab"]
+    await opened.close()
+    assert [(report.faults, report.sequence) for report in reports] == [((), 1506), ((), 1500)]
 
 
 async def test_many_begin_a_chain_at_once_and_it_is_one(address: str) -> None:

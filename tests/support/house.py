@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import shutil
+import ssl
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -16,31 +17,15 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 import httpx2
-import uvicorn.server
 import yaml
 
 from vestibule.config import load
 from vestibule.protocol.pkce import challenge_of
 from vestibule.stores import open_store
 from vestibule.testing.clock import FrozenClock
-from vestibule.wiring import House, listen
+from vestibule.wiring import House, Serving, listen
 
 REDIRECT = "http://127.0.0.1:7777/callback"
-
-
-class _Impatient:
-    """asyncio, as uvicorn's server sees it here: it looks whether to stop ten times a second, and waits as long again.
-    For thousands of gateways that is ten minutes."""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(asyncio, name)
-
-    @staticmethod
-    async def sleep(seconds: float) -> None:
-        await asyncio.sleep(min(seconds, 0.01))
-
-
-uvicorn.server.asyncio = _Impatient()  # type: ignore[assignment,attr-defined]
 
 
 @dataclass
@@ -48,11 +33,16 @@ class Door:
     """A running gateway and what a test needs to knock at it."""
 
     url: str
-    house: House
+    serving: Serving
     clock: FrozenClock
     folder: Path
     http: httpx2.AsyncClient
     visitors: "list[Visitor]" = field(default_factory=list)
+    trusting: ssl.SSLContext | None = None  # where it speaks https
+
+    @property
+    def house(self) -> House:
+        return self.serving.house
 
     @property
     def mcp(self) -> str:
@@ -176,7 +166,7 @@ class Visitor:
 
     def __init__(self, door: Door) -> None:
         self.door = door
-        self.http = httpx2.AsyncClient(follow_redirects=False, trust_env=False)
+        self.http = httpx2.AsyncClient(follow_redirects=False, trust_env=False, verify=door.trusting or True)
         door.visitors.append(self)
 
     async def get(self, url: str, **options: Any) -> httpx2.Response:
@@ -275,21 +265,22 @@ async def open_door(
     house = await House.build(
         load(file=file, environ=environ or {}), clock=clock, entropy=os.urandom, monotonic=clock.monotonic
     )
+    serving = Serving(house, read_again=lambda: load(file=file, environ=environ or {}))
     ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    running = asyncio.create_task(house.run(listener, lambda _: ready.set_result(None)))
+    running = asyncio.create_task(serving.run(listener, lambda _: ready.set_result(None)))
     try:
         await asyncio.wait({ready, running}, return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             running.result()
         async with httpx2.AsyncClient(follow_redirects=False, trust_env=False, timeout=20) as http:
-            door = Door(f"http://127.0.0.1:{port}", house, clock, folder, http)
+            door = Door(f"http://127.0.0.1:{port}", serving, clock, folder, http)
             try:
                 yield door
             finally:
                 for visitor in door.visitors:
                     await visitor.http.aclose()
     finally:
-        house.stop()
+        serving.stop()
         await asyncio.wait_for(running, 20)
-        await house.close()
+        await serving.close()
         listener.close()

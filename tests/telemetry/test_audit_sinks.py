@@ -12,7 +12,8 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from tests.security.vectors import vector
 from tests.support.house import open_door
 from vestibule.model import AuditEvent, AuditHead, AuditLink
-from vestibule.protocol.audit_chain import BEGINNING, chain, line
+from vestibule.protocol.audit_chain import BEGINNING, chain
+from vestibule.protocol.audit_form import line
 from vestibule.telemetry.audit_file import AuditFile
 from vestibule.telemetry.audit_otlp import OtlpAudit
 from vestibule.telemetry.audit_words import ArgumentRule, argument_facts, cleaned

@@ -109,6 +109,17 @@ async def test_calls_are_written_within_a_second(store: Slow) -> None:
     assert store.batches == [50]
 
 
+async def test_calls_that_come_while_others_are_written_wait_for_company(store: Slow) -> None:
+    """Else a busy gateway would write one small transaction after the other."""
+    trail = trail_over(store)
+    for n in range(100):
+        trail.note(an_audit_event(request_id=str(n), action="mcp.call"))
+        await asyncio.sleep(0.005)
+    await trail.close()
+    assert await kept(store) == [str(n) for n in range(100)]
+    assert len(store.batches) <= 5
+
+
 async def test_calls_are_written_before_the_trail_is_closed(store: Slow) -> None:
     trail = trail_over(store)
     trail.note(an_audit_event(request_id="last"))

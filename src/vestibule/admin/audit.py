@@ -23,7 +23,8 @@ from vestibule.admin.tenants import Acting
 from vestibule.errors import InvalidRequest, NotFound
 from vestibule.model import DEFAULT_TENANT, AuditEvent, AuditFilter, AuditLink, TenantId
 from vestibule.ports import AuditHistory, AuditLog, Authenticator, Clock, Sealer
-from vestibule.protocol.audit_chain import ChainState, written_moment
+from vestibule.protocol.audit_chain import ChainState
+from vestibule.protocol.audit_form import written_moment
 
 OUTCOMES = ("allowed", "denied", "failed")
 DEFAULT_EVENTS = 100  # of one answer

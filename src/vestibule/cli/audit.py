@@ -227,7 +227,7 @@ async def _new_links(server: "AuthorizationServer", tenant: str, ends: dict[str,
 
 
 def _print_links(links: "list[AuditLink]", *, as_json: bool, as_lines: bool) -> None:
-    from vestibule.protocol.audit_chain import line
+    from vestibule.protocol.audit_form import line
 
     if as_lines and as_json:
         for link in links:

@@ -58,7 +58,7 @@ def _events(count: int) -> str:
 async def write_events(stream: TextIO, history: "AuditHistory", wanted: "AuditFilter", *, as_csv: bool) -> int:
     """Chain after chain, a page at a time; how many events."""
     from vestibule.admin.audit_check import chain_between
-    from vestibule.protocol.audit_chain import line
+    from vestibule.protocol.audit_form import line
 
     table = csv.writer(stream) if as_csv else None
     if table is not None:

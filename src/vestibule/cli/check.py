@@ -68,6 +68,8 @@ def _summary(configuration: "Configuration") -> dict[str, Any]:
         },
         "policy": configuration.policy.file if configuration.policy is not None else None,
         "tenants": sorted(configuration.named_tenants),
+        "tls": configuration.tls is not None,
+        "workers": configuration.workers,
         "store": "postgresql" if configuration.store.startswith("postgres") else "sqlite",
     }
 
@@ -75,7 +77,9 @@ def _summary(configuration: "Configuration") -> dict[str, Any]:
 def _print_summary(configuration: "Configuration", file: str, notes: Sequence[str]) -> None:
     say(f"{file} is sound.", style="bold green")
     say(f"  clients reach it at   {configuration.public_url}")
-    say(f"  it listens on         {configuration.listen}")
+    ends = " (TLS ends here)" if configuration.tls is not None else ""
+    by = f", {configuration.workers} workers" if configuration.workers > 1 else ""
+    say(f"  it listens on         {configuration.listen}{ends}{by}")
     for one in configuration.upstreams:
         shown = "" if one.credential.kind == "none" else f", shown a {one.credential.kind} credential"
         where = one.url or "your own proxy, which asks at /auth"

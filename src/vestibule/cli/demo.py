@@ -55,7 +55,7 @@ def _run_gateway(
     configure_logging(level=configuration.logging.level, form=configuration.logging.format)
 
     def ready(running: "Running") -> None:
-        stopping.serving = True
+        stopping.now_runs(running)
         _print_banner(running, file)
 
     run_server(serve(configuration, ready=ready))

@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
@@ -27,8 +27,10 @@ def serve(
         typer.Option("--upstream", help="An MCP server, as URL or NAME=URL; in place of the file's. May be repeated."),
     ] = None,
     listen: Annotated[str | None, typer.Option("--listen", help="HOST:PORT to listen on.")] = None,
+    workers: Annotated[int | None, typer.Option("--workers", help="How many processes serve.", min=1, max=256)] = None,
     i_know: Annotated[bool, typer.Option("--i-know", help="Accept an upstream open to everybody.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Log more, and show tracebacks.")] = False,
+    worker: Annotated[str | None, typer.Option("--worker", hidden=True)] = None,
     command: Annotated[list[str] | None, typer.Argument(metavar="[-- COMMAND …]", hidden=True)] = None,
 ) -> None:
     """Put MCP servers behind sign-in: `vestibule serve --upstream http://localhost:3000/mcp`."""
@@ -44,13 +46,19 @@ def serve(
                 ),
             )
         )
-    with Stopping() as stopping:
-        given = overrides(upstream or (), listen, debug=debug)
-        run_gateway(load(file=config, environ=os.environ, overrides=given, i_know=i_know), stopping)
+    with Stopping(reloads=True) as stopping:
+        given = overrides(upstream or (), listen, debug=debug, workers=workers)
+
+        def read() -> "Configuration":
+            return load(file=config, environ=os.environ, overrides=given, i_know=i_know)
+
+        run_gateway(read(), stopping, read, worker)
     raise typer.Exit(stopping.exit_code)
 
 
-def overrides(upstreams: Sequence[str], listen: str | None, *, debug: bool) -> dict[str, Any]:
+def overrides(
+    upstreams: Sequence[str], listen: str | None, *, debug: bool, workers: int | None = None
+) -> dict[str, Any]:
     """What the command line says, as keys of the file."""
     given: dict[str, Any] = {}
     if upstreams:
@@ -61,6 +69,8 @@ def overrides(upstreams: Sequence[str], listen: str | None, *, debug: bool) -> d
             given["upstreams"].append({"name": name, "url": url})
     if listen is not None:
         given["listen"] = listen
+    if workers is not None:
+        given["workers"] = workers
     if debug:
         given["logging"] = {"level": "debug"}
     return given
@@ -82,17 +92,28 @@ def name_for(url: str, taken: Collection[str]) -> str:
     return next(name for name in candidates if name not in taken)
 
 
-def run_gateway(configuration: "Configuration", stopping: "Stopping") -> None:
-    """Run until a signal. On stderr what a person needs to go on."""
+def run_gateway(
+    configuration: "Configuration", stopping: "Stopping", read: "Callable[[], Configuration]", worker: str | None
+) -> None:
+    """Run until a signal. On stderr what a person needs to go on; of several workers, the first one says it."""
     from vestibule import wiring
     from vestibule.cli.running import run_server
+    from vestibule.cli.workers import WorkerSeat, supervise
     from vestibule.config.notes import notes_on
     from vestibule.telemetry import configure_logging
 
     configure_logging(level=configuration.logging.level, form=configuration.logging.format)
+    if worker is None and configuration.workers > 1:
+        supervise(configuration, sys.argv[sys.argv.index("serve") :])
+    seat = WorkerSeat.take(worker) if worker is not None else None
 
     def ready(running: "Running") -> None:
-        stopping.serving = True
+        stopping.now_runs(running)
+        if seat is not None:
+            seat.stay_with(running)
+            seat.say("ready")
+        if seat is not None and seat.number > 1:
+            return
         say(f"Vestibule is open at {running.public_url}", style="bold green", stream=sys.stderr)
         for url in running.mcp_urls:
             say(f"  MCP: {url}", stream=sys.stderr)
@@ -100,4 +121,19 @@ def run_gateway(configuration: "Configuration", stopping: "Stopping") -> None:
         for note in notes_on(configuration, os.environ):
             say(f"  note: {note}", style="yellow", stream=sys.stderr)
 
-    run_server(wiring.serve(configuration, ready=ready, migrate_apart=True))
+    def reloaded(now: "Configuration | None") -> None:
+        if now is not None:
+            configure_logging(level=now.logging.level, form=now.logging.format)
+        if seat is not None:
+            seat.say("refused" if now is None else "reloaded")
+
+    run_server(
+        wiring.serve(
+            configuration,
+            ready=ready,
+            migrate_apart=True,
+            read_again=read,
+            reloaded=reloaded,
+            listener=seat.listener if seat is not None else None,
+        )
+    )

@@ -65,12 +65,15 @@ from vestibule.config.secret_rules import (
     secrets_differ,
     there_is_one_root_secret,
 )
+from vestibule.config.socket_rules import sockets_are_on_this_computer
 from vestibule.config.tenant_rules import (
     clients_of_tenants_are_somebodys,
     tenant_domains_are_organisations,
     tenants_are_told_apart,
     tenants_name_what_there_is,
 )
+from vestibule.config.tls_rules import TLS_RULES
+from vestibule.config.worker_rules import WORKER_RULES
 from vestibule.errors import Fault, InvalidScope
 from vestibule.protocol.scope import read_scope
 
@@ -139,7 +142,7 @@ def there_is_an_upstream(configuration: Configuration) -> Iterator[Fault]:
 
 def upstream_is_not_us(configuration: Configuration) -> Iterator[Fault]:
     for index, upstream in enumerate(configuration.upstreams):
-        if not upstream.url:
+        if upstream.socket or not upstream.url:
             continue
         parts = urlsplit(upstream.url)
         is_same_host = parts.hostname == configuration.host or (
@@ -222,7 +225,8 @@ def credential_never_travels_in_clear(configuration: Configuration) -> Iterator[
     for index, upstream in enumerate(configuration.upstreams):
         parts = urlsplit(upstream.url)
         has_credential = isinstance(upstream.credential, StaticCredentialConfig)
-        if has_credential and parts.scheme == "http" and not is_loopback_host(parts.hostname or ""):
+        stays_here = bool(upstream.socket) or is_loopback_host(parts.hostname or "")
+        if has_credential and parts.scheme == "http" and not stays_here:
             yield Fault(
                 f"upstreams[{index}].url",
                 "its credential would travel in clear: it is http and not loopback",
@@ -288,6 +292,7 @@ RULES: tuple[Rule, ...] = (
     there_is_an_upstream,
     names_are_free,
     upstream_is_not_us,
+    sockets_are_on_this_computer,
     somebody_can_sign_in,
     development_sign_in_only_on_loopback,
     clients_are_sound,
@@ -342,4 +347,6 @@ RULES: tuple[Rule, ...] = (
     upstreams_with_limits_exist,
     audit_file_can_be_made,
     collector_answers_in_time,
+    *TLS_RULES,
+    *WORKER_RULES,
 )

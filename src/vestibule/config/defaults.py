@@ -33,6 +33,9 @@ CONNECT_TIMEOUT = timedelta(seconds=3)
 FIRST_BYTE_TIMEOUT = timedelta(seconds=120)
 IDLE_STREAM_TIMEOUT = timedelta(minutes=15)
 GRACEFUL_TIMEOUT = timedelta(seconds=10)
+HSTS_MAX_AGE = timedelta(days=365)
+HSTS_PRELOAD_AGE = timedelta(days=365)  # what hstspreload.org asks for at least
+CERTIFICATE_WARNING = timedelta(days=14)  # a certificate that ends sooner is worth a note
 OTLP_TIMEOUT = timedelta(seconds=10)
 OTLP_BOUNDS = (timedelta(seconds=1), timedelta(minutes=1))
 TIMEOUT_BOUNDS = (timedelta(milliseconds=100), timedelta(hours=24))

@@ -54,8 +54,8 @@ FOREIGN_NAMES: tuple[ForeignName, ...] = (
     ),
     ForeignName("MCP_HTTP_HOST", "listen", "its host"),
     ForeignName("MCP_HTTP_PORT", "listen", "its port; stronger than MCP_PORT"),
-    ForeignName("MCP_HTTP_TLS_CERT_PATH", "", "later: tls; a fault until then"),
-    ForeignName("MCP_HTTP_TLS_KEY_PATH", "", "later: tls; a fault until then"),
+    ForeignName("MCP_HTTP_TLS_CERT_PATH", "tls.certificate"),
+    ForeignName("MCP_HTTP_TLS_KEY_PATH", "tls.key", "the path of a private file"),
     ForeignName("MCP_HTTP_CORS_ORIGINS", "cors_origins", "a list with commas between"),
 )
 
@@ -77,6 +77,9 @@ def foreign_values(environ: Mapping[str, str]) -> Iterator[tuple[str, KeyPath, A
         yield name, ("api_keys", "static"), keys
     if text := environ.get("MCP_HTTP_CORS_ORIGINS", "").strip():
         yield "MCP_HTTP_CORS_ORIGINS", ("cors_origins",), [one for one in re.split(r"[\s,\[\]\"']+", text) if one]
+    for name, key in (("MCP_HTTP_TLS_CERT_PATH", "certificate"), ("MCP_HTTP_TLS_KEY_PATH", "key")):
+        if text := environ.get(name, "").strip():
+            yield name, ("tls", key), text
     yield from _resource_server(environ)
 
 
@@ -127,10 +130,4 @@ def faults_of_foreign_names(environ: Mapping[str, str]) -> Iterator[Fault]:
                 foreign.name,
                 "there is no switch that turns signing in off",
                 "write local, cloud or auto; access: anonymous opens one upstream by name",
-            )
-        elif text and foreign.name.startswith("MCP_HTTP_TLS_"):
-            yield Fault(
-                foreign.name,
-                "this version does not serve TLS itself, so the traffic would go in clear",
-                "unset it; let a reverse proxy serve https, and name its address in public_url",
             )

@@ -11,12 +11,9 @@ from vestibule.config.paths import KeyPath, dotted, parent_of, remove, walk
 from vestibule.errors import Fault
 
 _REMOVE = "remove it"
-_TLS = "let a reverse proxy serve https; name its address in public_url and its network in trusted_proxies"
 
 LATER_KEYS: Mapping[str, tuple[str, str]] = {
-    "tls": ("serve TLS itself", _TLS),
     "metrics": ("have metrics", _REMOVE),
-    "server": ("run several workers in one process group", "remove it; http.graceful_timeout and replicas are keys"),
     "upstreams[].command": ("start stdio servers", "give the server's url; many can serve HTTP themselves"),
     "upstreams[].instances": ("start stdio servers", _REMOVE),
     "upstreams[].credential.headers": ("inject several headers", "use header and value for the one that matters"),

@@ -34,6 +34,7 @@ from vestibule.config.providers import IdentityProviderConfig
 from vestibule.config.resource_server import ResourceServerConfig
 from vestibule.config.sections import HttpConfig, KeysConfig, LoggingConfig, Model, OutboundConfig
 from vestibule.config.tenants import TenantsConfig
+from vestibule.config.tls import TlsConfig
 from vestibule.config.values import Duration, Name, SecretValue, SharedAddress, StoreAddress
 from vestibule.model import DEFAULT_TENANT
 
@@ -126,6 +127,12 @@ class UpstreamConfig(Model):
         "keeps: only before a server of MCP 2026-07-28, which refuses a body that says otherwise.",
         examples=[True],
     )
+    socket: str = Field(
+        "",
+        description="The file of a Unix socket that it is asked at; url then says what it is called there, and its "
+        "path.",
+        examples=["/run/tickets.sock"],
+    )
     title: str = Field("", description="What people are shown. The name, when left out.", examples=["Tickets"])
     transport: Literal["streamable-http"] = Field(
         "streamable-http", description="How the upstream is spoken to.", examples=["streamable-http"]
@@ -166,6 +173,12 @@ class Configuration(Model):
     )
     listen: Listen = Field(
         defaults.LISTEN, description="The address to listen on.", examples=["127.0.0.1:8080", "0.0.0.0:8080"]
+    )
+    tls: TlsConfig | None = Field(
+        None,
+        description="TLS ends here: the port speaks https and nothing else. Left out, it speaks http, for a reverse "
+        "proxy or for loopback. See docs/operations.md.",
+        examples=[{"certificate": "/etc/vestibule/fullchain.pem", "key": "file:/etc/vestibule/privkey.pem"}],
     )
     upstreams: tuple[UpstreamConfig, ...] = Field(
         (),
@@ -261,6 +274,14 @@ class Configuration(Model):
         le=1000,
         examples=[1],
     )
+    workers: int = Field(
+        1,
+        description="How many processes serve on this computer, on one socket. A core each is enough; see "
+        "docs/operations.md.",
+        ge=1,
+        le=256,
+        examples=[2],
+    )
     keys: KeysConfig = Field(
         KeysConfig(), description="The root secret.", examples=[{"file": "/var/lib/vestibule/keys"}]
     )
@@ -290,6 +311,11 @@ class Configuration(Model):
         return int(self.listen.rpartition(":")[2])
 
     @property
+    def processes(self) -> int:
+        """How many of them there are in all: the workers of all replicas."""
+        return self.replicas * self.workers
+
+    @property
     def issuer(self) -> str:
         return self.public_url
 
@@ -314,7 +340,8 @@ class Configuration(Model):
     def model_post_init(self, context: Any) -> None:
         """One name for each thing from here on: `public_url`, `origins` and `secret_key` are complete."""
         if not self.public_url:
-            object.__setattr__(self, "public_url", f"http://{self.listen}")
+            scheme = "http" if self.tls is None else "https"
+            object.__setattr__(self, "public_url", f"{scheme}://{self.listen}")
         if self.secret_key is None:
             object.__setattr__(self, "secret_key", self.keys.secret)
         object.__setattr__(self, "origins", tuple(dict.fromkeys((*self.origins, *self.cors_origins))))

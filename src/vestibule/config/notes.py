@@ -8,6 +8,7 @@ from vestibule.config.forward_auth_rules import notes_on_forward_auth
 from vestibule.config.models import Configuration
 from vestibule.config.provider_rules import lets_everybody_in, services
 from vestibule.config.tenant_rules import denies_strangers, notes_on_tenants
+from vestibule.config.tls_rules import notes_on_tls
 
 
 def notes_on(configuration: Configuration, environ: Mapping[str, str]) -> Sequence[str]:
@@ -39,6 +40,12 @@ def notes_on(configuration: Configuration, environ: Mapping[str, str]) -> Sequen
             f"without shared: redis://…, each of the {configuration.replicas} replicas counts its limits for itself: "
             "a caller whom all of them serve may do so many times as much"
         )
+    if configuration.workers > 1 and configuration.shared == "memory":
+        notes.append(
+            f"without shared: redis://…, each of the {configuration.workers} workers counts registrations, codes and "
+            "guesses for itself"
+        )
+    notes += notes_on_tls(configuration)
     later = [foreign.name for foreign in FOREIGN_NAMES if not foreign.key and environ.get(foreign.name)]
     if later:
         notes.append(f"set, but without a meaning in this version (see check --env): {', '.join(later)}")

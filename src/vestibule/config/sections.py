@@ -55,13 +55,39 @@ class KeysConfig(Model):
     )
 
 
+class HstsConfig(Model):
+    """Strict-Transport-Security (RFC 6797): browsers then know us by https only."""
+
+    max_age: Duration = Field(
+        defaults.HSTS_MAX_AGE,
+        description="For how long. 0s makes browsers forget it.",
+        examples=["365d"],
+    )
+    include_subdomains: bool = Field(
+        False, description="For all names below this one as well: they all need https then.", examples=[True]
+    )
+    preload: bool = Field(
+        False,
+        description="That the name may go into the browsers' own lists (hstspreload.org), from which it comes out "
+        "only after months. Needs include_subdomains and a year.",
+        examples=[True],
+    )
+
+
 class HttpConfig(Model):
     """What one client may send, and how the server stops."""
 
     max_body: Size = Field(defaults.MAX_BODY, description="Of a request's body: 1KiB to 1GiB.", examples=["10MB"])
     max_head: Size = Field(defaults.MAX_HEAD, description="Of a request's head: 4KiB to 1MiB.", examples=["32KiB"])
     graceful_timeout: Duration = Field(
-        defaults.GRACEFUL_TIMEOUT, description="How long requests may go on after SIGTERM.", examples=["10s"]
+        defaults.GRACEFUL_TIMEOUT,
+        description="How long requests may go on after SIGTERM, and streams after a reload.",
+        examples=["10s"],
+    )
+    hsts: HstsConfig = Field(
+        HstsConfig(),
+        description="Strict-Transport-Security on every answer, where public_url is https and not loopback.",
+        examples=[{"max_age": "365d"}],
     )
 
 

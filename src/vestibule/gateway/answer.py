@@ -1,29 +1,30 @@
 """The answer on its way to the client: its head, and its body as it comes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from vestibule.gateway.framing import CHUNKED, NO_BODY, Framing
 from vestibule.gateway.headers import Header
-from vestibule.gateway.heads import answer_head
+from vestibule.gateway.heads import AnswerHead
+from vestibule.gateway.lasting import SESSION
+from vestibule.gateway.refusals import status_line
 
 COMMENT = b"f\r\n: still there\n\n\r\n"  # one chunk of 15 bytes
 
 
 class ProxiedAnswer:
-    """`length`: of the upstream's body, or None when only its end will tell."""
+    """`length`: of the upstream's body, or None when only its end will tell. `session`: as the client is to call it."""
 
     __slots__ = ("_framing", "_parts", "_tail", "is_stream")
 
     def __init__(
         self,
         status: int,
-        headers: Sequence[Header],
+        head: AnswerHead,
         length: int | None,
         *,
         date_line: bytes,
-        bind_session: Callable[[bytes], bytes | None],
+        session: bytes | None,
     ) -> None:
-        head = answer_head(status, headers, date_line=date_line, bind_session=bind_session)
         self.is_stream = head.is_stream
         if status in (204, 304):
             self._framing = NO_BODY
@@ -31,8 +32,9 @@ class ProxiedAnswer:
             self._framing = CHUNKED
         else:
             self._framing = Framing(length, False)
-        self._parts = head.parts
-        self._parts.append(self._framing.line())
+        self._parts = [status_line(status), date_line, head.lines, self._framing.line()]
+        if session is not None:
+            self._parts += (SESSION, b": ", session, b"\r\n")
         self._tail = b""
 
     def end_head(self, *, close: bool, request_id: str, more: Sequence[Header] = ()) -> None:

@@ -9,7 +9,6 @@ An exchange is refused at most once, and only before its answer has begun. Nothi
 a request where a decision hangs on it.
 """
 
-from collections.abc import Mapping
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ from vestibule.errors import Allowance, BadRequest, BodyTooLarge, Refusal, Store
 from vestibule.gateway.checks import check_host
 from vestibule.gateway.headers import Header
 from vestibule.gateway.request import ProxiedRequest
-from vestibule.model import Operation, Principal
+from vestibule.model import NO_OPERATION, Operation, Principal
 from vestibule.protocol.messages import id_of
 from vestibule.protocol.rate_limit import rate_limit_headers
 
@@ -66,7 +65,7 @@ class Exchange:
         self.keep_alive = keep_alive
         self.request_id = request_id
         self.next_nonce = ""  # of DPoP, for the client to use next
-        self.operation = Operation()
+        self.operation: Operation = NO_OPERATION
         self.is_judged = False
         self.allowance: Allowance | None = None
         self.deadline = 0.0  # on the loop's clock; 0: none
@@ -83,9 +82,9 @@ class Exchange:
 
     # --- what a kind of exchange does -------------------------------------------------------------------------------
 
-    def check_addressed(self, single: Mapping[bytes, bytes], hosts: frozenset[bytes]) -> None:
-        """That the request is for a name of ours. `single`: its header lines, names in lower case."""
-        check_host(single[b"host"], hosts)
+    def check_addressed(self, host: bytes, hosts: frozenset[bytes]) -> None:
+        """That the request is for a name of ours. `host`: what its header says."""
+        check_host(host, hosts)
 
     def leave(self) -> None:
         """The request has been admitted, judged and told of; its body is whole, or too long to wait for."""

@@ -44,6 +44,8 @@ PATH = b"/auth"
 REFUSAL = b"x-vestibule-refusal"  # nginx throws the body of a refusal away, and can pass on a header
 _TOLD = (b"x-forwarded-uri", b"x-forwarded-host", b"x-forwarded-proto")
 _METHODS = (b"x-forwarded-method", b"x-original-method")
+_PARTIAL = b"x-envoy-auth-partial-body"
+_SAID = frozenset((*_TOLD, *_METHODS, _PARTIAL))
 
 
 class ForwardAuth:
@@ -58,8 +60,9 @@ class ForwardAuth:
 class AuthExchange(Exchange):
     """About one resource: `/auth/<its path>`."""
 
-    __slots__ = ("_has_body",)
+    __slots__ = ("_forward_auth", "_has_body")
 
+    _forward_auth: ForwardAuth
     _has_body: bool
 
     @property
@@ -67,17 +70,15 @@ class AuthExchange(Exchange):
         """Always: which method it is must not be able to keep a call out of the trail."""
         return True
 
-    def check_addressed(self, single: Mapping[bytes, bytes], hosts: frozenset[bytes]) -> None:
-        check_asker(self)
+    def check_addressed(self, host: bytes, hosts: frozenset[bytes]) -> None:
+        self._forward_auth = check_asker(self)
         request = self.request
-        told = told_headers(request.headers, (*_TOLD, *_METHODS))
+        told = told_headers(request.headers)
         self._find_resource(told)
         request.method = asked_method(request.method, told)
-        self._has_body = single.get(b"content-length", b"0").strip(b"0") != b"" or b"transfer-encoding" in single
-        if single.get(b"x-envoy-auth-partial-body", b"false").lower() != b"false":
-            self._has_body = False  # its end is not here: another reader may read something else
+        self._has_body = has_body(request.headers, told)
         check_query(told.get(b"x-forwarded-uri", b"").partition(b"?")[2])
-        check_host(told.get(b"x-forwarded-host", single[b"host"]), hosts)
+        check_host(told.get(b"x-forwarded-host", host), hosts)
 
     def _find_resource(self, told: Mapping[bytes, bytes]) -> None:
         """The path has said it."""
@@ -104,7 +105,6 @@ class AuthExchange(Exchange):
     def leave(self) -> None:
         """All the same for every caller but who it is; never to be kept by anybody."""
         lane, gateway = self.lane, self.lane.gateway
-        assert gateway.forward_auth is not None
         gateway.counters.vouched += 1
         self.keep_alive = self.keep_alive and not lane.is_closing_soon
         self.state = State.ANSWERING
@@ -112,7 +112,7 @@ class AuthExchange(Exchange):
         parts = [
             b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\ncache-control: no-store\r\n",
             lane.date_line(),
-            gateway.forward_auth.vouching.lines_for(self.principal, self.route.resource, gateway.clock()),
+            self._forward_auth.vouching.lines_for(self.principal, self.route.resource, gateway.clock()),
             b"%b: %b\r\nx-request-id: %b\r\n" % (REQUEST_ID, request_id, request_id),
             *(b"%b: %b\r\n" % line for line in self.more_headers()),
             b"" if self.keep_alive else b"connection: close\r\n",
@@ -135,8 +135,6 @@ class QuestionExchange(AuthExchange):
     __slots__ = ()
 
     def _find_resource(self, told: Mapping[bytes, bytes]) -> None:
-        gateway = self.lane.gateway
-        assert gateway.forward_auth is not None
         if missing := [name.decode() for name in _TOLD if name not in told]:
             raise ProxyDenied(
                 "The proxy does not say what it asks about.",
@@ -144,9 +142,9 @@ class QuestionExchange(AuthExchange):
                 detail=f"without {', '.join(missing)}",
             )
         path = told[b"x-forwarded-uri"].partition(b"?")[0]
-        route = gateway.routes.get(PATH + path)
+        route = self.lane.gateway.routes.get(PATH + path)
         is_resource = path.startswith(b"/") and route is not None and route.exchange is AuthExchange
-        if route is None or not is_resource or told[b"x-forwarded-proto"] != gateway.forward_auth.scheme:
+        if route is None or not is_resource or told[b"x-forwarded-proto"] != self._forward_auth.scheme:
             raise ProxyDenied(
                 "There is no MCP server of ours at this address.",
                 action="Compare the URL with the operator's.",
@@ -155,7 +153,8 @@ class QuestionExchange(AuthExchange):
         self.route = route
 
 
-def check_asker(exchange: Exchange) -> None:
+def check_asker(exchange: Exchange) -> ForwardAuth:
+    """Raises `ProxyDenied`."""
     forward_auth, peer = exchange.lane.gateway.forward_auth, exchange.lane.peer
     if forward_auth is None or not forward_auth.is_proxy(peer):
         raise ProxyDenied(
@@ -163,17 +162,28 @@ def check_asker(exchange: Exchange) -> None:
             action="Operator: name the proxy's address in trusted_proxies.",
             detail=f"asked by {peer}",
         )
+    return forward_auth
 
 
-def told_headers(headers: Sequence[Header], names: Sequence[bytes]) -> dict[bytes, bytes]:
+def told_headers(headers: Sequence[Header]) -> dict[bytes, bytes]:
     """What the proxy says of the request it has, each thing once. Raises `BadRequest`."""
     told: dict[bytes, bytes] = {}
     for name, value in headers:
-        if name in names:
+        if name in _SAID:
             if name in told:
                 raise BadRequest(f"The header {name.decode('ascii')} stands more than once.", action="Send it once.")
             told[name] = value
     return told
+
+
+def has_body(headers: Sequence[Header], told: Mapping[bytes, bytes]) -> bool:
+    """Whether the sub-request brings the body, all of it: where its end is missing, others may read something else."""
+    if told.get(_PARTIAL, b"false").lower() != b"false":
+        return False
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0") != b"")
+        for name, value in headers
+    )
 
 
 def asked_method(own: bytes, told: Mapping[bytes, bytes]) -> bytes:
@@ -226,6 +236,7 @@ class _Nowhere:
 
     takes_whole_requests = True
     size = 0
+    upstream = Upstream("")
 
     def take(self, request: ProxiedRequest) -> Line | None:
         return None

@@ -10,16 +10,20 @@ from vestibule.errors import Refusal
 from vestibule.gateway.exchange import Exchange
 from vestibule.gateway.forward_auth import NOWHERE, PATH, ForwardAuth, auth_route, question_route
 from vestibule.gateway.headers import Header
+from vestibule.gateway.heads import AnswerHeads
 from vestibule.gateway.judge import Judge
 from vestibule.gateway.lane import Lane
 from vestibule.gateway.proxied import ProxiedExchange
+from vestibule.gateway.refusal_log import RefusalLog
 from vestibule.gateway.refusals import render, status_line
 from vestibule.gateway.sessions import SessionBinding
 from vestibule.gateway.upstreams import Pool, open_pool
-from vestibule.model import Principal, Reading, Resource
+from vestibule.model import Principal, Reading, Resource, Upstream
 from vestibule.ports import Authenticator, CallLimits, CredentialSource, Doorkeeper, Entropy
 
 TICK_SECONDS = 1.0
+_REQUEST_ID = 8  # bytes
+_IDS_AT_ONCE = 256  # a question to the system for each would be a twentieth of a call's cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +95,20 @@ class Gateway:
         call_limits: CallLimits | None = None,
         address_of: Callable[[str, Sequence[str]], str] = lambda peer, forwarded: peer,
         log: Callable[..., None] | None = None,
+        hsts: bytes = b"",
+        predecessor: "Gateway | None" = None,
         forward_auth: ForwardAuth | None = None,
     ) -> None:
-        """`forward_auth`: what /auth needs, where a proxy serves one of the resources."""
+        """`hsts`: what Strict-Transport-Security says, or nothing. `predecessor`: whose connections to upstreams that
+        are the same are used on; `take_over` has to follow. `forward_auth`: what /auth needs, where a proxy serves one
+        of the resources."""
         self.doorkeeper = doorkeeper
         self.clock = clock
         self.limits = limits
         self.address_of = address_of
         self.forward_auth = forward_auth
         self.counters = Counters()
+        self.heads = AnswerHeads()
         self.lanes: set[Lane] = set()
         self.exchanges: set[Exchange] = set()
         self.streams: set[Exchange] = set()
@@ -107,13 +116,23 @@ class Gateway:
         self.origins = frozenset(origin.lower().encode("ascii") for origin in origins)
         self._realm = realm
         self._entropy = entropy
+        self._request_ids: list[str] = []
         self._log = log
+        self._refusal_log = RefusalLog(log) if log is not None else None
+        self._hsts: tuple[Header, ...] = ((b"strict-transport-security", hsts),) if hsts else ()
         self._ticker: asyncio.Task[None] | None = None
+        self._lane_class: type[Lane] | None = None
+        self._owned: set[str] = set()  # the pools that are ours to close, by name
         sessions = SessionBinding(authenticator)
         pools: dict[str, Pool] = {}
-        for upstream in (resource.upstream for resource in resources):
-            if upstream.name not in pools and upstream.served_by == "gateway":
-                pools[upstream.name] = open_pool(upstream, tls)
+        for resource in resources:
+            name = resource.upstream.name
+            if name not in pools and resource.upstream.served_by == "gateway":
+                pool = predecessor.adoptable(resource.upstream) if predecessor is not None else None
+                if pool is None:
+                    pool = open_pool(resource.upstream, tls)
+                    self._owned.add(name)
+                pools[name] = pool
         self.pools: Mapping[str, Pool] = pools
         self.routes: dict[bytes, Route] = {}
         for resource in resources:
@@ -141,7 +160,36 @@ class Gateway:
 
     def protocol_class(self) -> type[Lane]:
         """For `uvicorn.Config(http=…)`."""
-        return type("GatewayLane", (Lane,), {"gateway": self})
+        if self._lane_class is None:
+            self._lane_class = type("GatewayLane", (Lane,), {"gateway": self})
+        return self._lane_class
+
+    # --- succession -------------------------------------------------------------------------------------------------
+
+    def adoptable(self, upstream: Upstream) -> Pool | None:
+        """What a successor may go on using for this upstream: our pool, where nothing about the upstream differs."""
+        pool = self.pools.get(upstream.name)
+        return pool if pool is not None and pool.upstream == upstream else None
+
+    def take_over(self, predecessor: "Gateway") -> None:
+        """From this moment every request on the predecessor's connections is ours.
+
+        What is under way there ends as it began, by the route it came in by; we watch its time, and end it when its
+        token is revoked.
+        """
+        self.lanes, self.exchanges, self.streams = predecessor.lanes, predecessor.exchanges, predecessor.streams
+        self.counters = predecessor.counters
+        self._lane_class = predecessor.protocol_class()
+        self._lane_class.gateway = self
+        predecessor.stop_watching()
+        adopted = self.pools.keys() - self._owned
+        self._owned |= adopted
+        predecessor._owned -= adopted
+
+    def under_way(self) -> list[Exchange]:
+        """What came in by our own routes, and not by those of a predecessor or a successor."""
+        ours = {id(route) for route in self.routes.values()}
+        return [exchange for exchange in self.exchanges if id(exchange.route) in ours]
 
     def report(self, event: str, **facts: Any) -> None:
         """One line in the log."""
@@ -152,18 +200,25 @@ class Gateway:
         """Begin watching the clock. Needs a running loop."""
         self._ticker = asyncio.create_task(self._tick())
 
-    async def close(self) -> None:
+    def stop_watching(self) -> None:
         if self._ticker is not None:
             self._ticker.cancel()
-        for exchange in list(self.exchanges):
+
+    async def close(self) -> None:
+        self.stop_watching()
+        for exchange in self.under_way():
             exchange.stop()
-        for pool in self.pools.values():
-            pool.close()
+        for name in self._owned:
+            self.pools[name].close()
 
     # --- answers ----------------------------------------------------------------------------------------------------
 
     def request_id(self) -> str:
-        return self._entropy(8).hex()
+        ids = self._request_ids
+        if not ids:
+            drawn = self._entropy(_REQUEST_ID * _IDS_AT_ONCE).hex()
+            ids += [drawn[at : at + 2 * _REQUEST_ID] for at in range(0, len(drawn), 2 * _REQUEST_ID)]
+        return ids.pop()
 
     def render(
         self,
@@ -177,9 +232,8 @@ class Gateway:
     ) -> bytes:
         refusals = self.counters.refusals
         refusals[refusal.code] = refusals.get(refusal.code, 0) + 1
-        if self._log is not None:
-            self._log(
-                "mcp_refused",
+        if self._refusal_log is not None:
+            self._refusal_log.tell(
                 code=refusal.code,
                 status=refusal.status,
                 upstream=route.name,
@@ -196,7 +250,7 @@ class Gateway:
             request_id=request_id,
             close=close,
             allow=b", ".join(route.methods) if refusal.status == 405 else b"",
-            more=more,
+            more=(*self._hsts, *more),
         )
 
     def render_bare(self, refusal: Refusal, status: int) -> bytes:
@@ -210,6 +264,7 @@ class Gateway:
             rpc_id=None,
             request_id=request_id,
             close=True,
+            more=self._hsts,
         )
         return status_line(status) + answer.partition(b"\r\n")[2]
 
@@ -234,6 +289,8 @@ class Gateway:
 
     def tick(self, now: float) -> None:
         """One look at everything that has a time to end."""
+        if self._refusal_log is not None:
+            self._refusal_log.tick()
         for pool in self.pools.values():
             pool.tick(now)
         for exchange in list(self.exchanges):

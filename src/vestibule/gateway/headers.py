@@ -49,9 +49,8 @@ def fold(name: bytes) -> bytes:
 
 def passes_to_upstream(name: bytes) -> bool:
     """Whether a client's header line of this (lower-case) name may go on."""
-    if name.startswith(_PARAMETER):  # the client's own, however it is folded
-        return True
-    return name in _TO_UPSTREAM or (name.startswith(_MCP) and b"_" not in name)
+    # A parameter's name is the client's own, however it is folded.
+    return name in _TO_UPSTREAM or (name.startswith(_MCP) and (b"_" not in name or name.startswith(_PARAMETER)))
 
 
 def passes_to_client(name: bytes) -> bool:

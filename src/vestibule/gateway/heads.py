@@ -1,7 +1,7 @@
 """Heads of requests and answers, written from those of the other side. What passes, `headers` decides."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from vestibule.gateway.headers import (
     Header,
@@ -9,11 +9,13 @@ from vestibule.gateway.headers import (
     is_sane_value,
     named_by_connection,
     passes_to_client,
-    passes_to_upstream,
 )
-from vestibule.gateway.refusals import status_line
+from vestibule.gateway.lasting import SESSION, Lasting
 
-SESSION = b"mcp-session-id"
+_OF_ONE_ANSWER = frozenset((b"date", b"content-length", SESSION))  # the first two are written anew, SESSION is bound
+_REMEMBERED = 200  # heads of all upstreams
+_SMALL = 2048  # bytes of one that is remembered
+LAST_EVENT = b"last-event-id"
 _EVENT_STREAM = b"text/event-stream"
 
 # Every answer, whatever the upstream says of it. It is for one caller: `public` would let a shared cache give it to
@@ -31,65 +33,70 @@ def request_head(
     method: bytes,
     target: bytes,
     authority: bytes,
-    headers: Sequence[Header],
+    lasting: Lasting,
+    changing: Sequence[Header],
     session: bytes | None,
     injected: Sequence[Header],
 ) -> list[bytes]:
     """The head for the upstream, in pieces, without its framing and without the empty line that ends it.
 
-    `session`: the upstream's own id of the session, or None to name none. `injected`: our credential; what a client
-    sends under such a name, however it spells it, does not pass.
+    `session`: the upstream's own id of the session, or None to name none; then nothing is resumed either: an event's id
+    would be all that it takes to be given somebody else's events. `injected`: our credential.
     """
     parts = [method, b" ", target, b" HTTP/1.1\r\nhost: ", authority, b"\r\naccept-encoding: identity\r\n"]
-    ends_here = _ends_here(headers)
-    ours = {fold(name) for name, _ in injected}
-    for name, value in headers:
-        if not passes_to_upstream(name):
-            continue
-        if ends_here and fold(name) in ends_here and not name.startswith(b"mcp-"):
-            continue
-        if ours and fold(name) in ours:
-            continue
-        if name == SESSION:
-            if session is not None:
-                parts += (SESSION, b": ", session, b"\r\n")
+    parts.append(lasting.passing(injected))
+    for name, value in lasting.kept(changing, injected):
+        if name == LAST_EVENT and session is None:
             continue
         parts += (name, b": ", value, b"\r\n")
-    for name, value in injected:
-        parts += (name, b": ", value, b"\r\n")
+    if session is not None:
+        parts += (SESSION, b": ", session, b"\r\n")
     return parts
 
 
-@dataclass(slots=True)
-class AnswerHead:
-    """The head for the client, in pieces, without its framing and without the empty line that ends it."""
+class AnswerHead(NamedTuple):
+    """What a head comes to for the client, without its status and its framing."""
 
-    parts: list[bytes]
+    lines: bytes
     is_stream: bool
 
 
-def answer_head(
-    status: int, headers: Sequence[Header], *, date_line: bytes, bind_session: Callable[[bytes], bytes | None]
-) -> AnswerHead:
-    """`bind_session`: makes the client's id of a session from the upstream's, or None when that is no id."""
-    head = AnswerHead([status_line(status), date_line, _OURS], is_stream=False)
-    parts = head.parts
+class AnswerHeads:
+    """Heads of answers. An upstream says nearly the same with each, so what it comes to is remembered."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Header, ...], AnswerHead] = {}
+
+    def read(self, headers: Sequence[Header]) -> AnswerHead:
+        lines = tuple([line for line in headers if line[0] not in _OF_ONE_ANSWER])
+        known = self._known.get(lines)
+        if known is None:
+            known = _answer_head(lines)
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            if sum([len(name) + len(value) for name, value in lines]) <= _SMALL:
+                self._known[lines] = known
+        return known
+
+
+def _answer_head(headers: Sequence[Header]) -> AnswerHead:
+    parts, is_stream = [_OURS], False
     ends_here = _ends_here(headers)
     for name, value in headers:
         if not passes_to_client(name) or (ends_here and fold(name) in ends_here):
             continue
-        if name == SESSION:
-            bound = bind_session(value)
-            if bound is None:
-                continue
-            value = bound
-        elif name == b"content-type":
-            head.is_stream = value.lower().startswith(_EVENT_STREAM)
+        if name == b"content-type":
+            is_stream = value.lower().startswith(_EVENT_STREAM)
         if is_sane_value(value):
             parts += (name, b": ", value, b"\r\n")
-    if head.is_stream:
+    if is_stream:
         parts.append(b"x-accel-buffering: no\r\n")
-    return head
+    return AnswerHead(b"".join(parts), is_stream)
+
+
+def session_of(headers: Sequence[Header]) -> bytes | None:
+    """The upstream's id of a session that begins here, or None."""
+    return next((value for name, value in headers if name == SESSION), None)
 
 
 def _ends_here(headers: Sequence[Header]) -> frozenset[bytes]:

@@ -7,12 +7,11 @@ be seen to be no call is told as `unread`: how a body is written must not keep a
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from vestibule.errors import BodyTooLarge, MissingAuthorization, Refusal
-from vestibule.model import DEFAULT_TENANT, AuditEvent, Operation, Outcome, Reading, Resource
-from vestibule.ports import CallTrail, Permission
+from vestibule.model import DEFAULT_TENANT, NO_OPERATION, AuditEvent, Operation, Outcome, Reading, Resource
+from vestibule.ports import CallTrail, Clock, Permission
 from vestibule.protocol.messages import glance
 from vestibule.protocol.operation import read_method, read_operation
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 MAX_READ = 1024 * 1024  # bytes of a body that a decision hangs on
 CALLS = frozenset({"tools/call", "prompts/get", "resources/read"})  # what the trail tells of when it was allowed
 UNSEEN = "(not seen)"  # in the place of the tool: what was asked for could not be read, and went on
+_NO_FACTS: Mapping[str, str] = {}
 _TOLD_A_MINUTE = 60  # refusals of one caller; a trail must not be a way to fill the disk
 _MAX_CALLERS = 10_000
 
@@ -30,10 +30,10 @@ Told = Literal["all", "denied", "none"]
 
 @dataclass(slots=True)
 class Judge:
-    """Of one gateway. `clock`: seconds since the epoch."""
+    """Of one gateway."""
 
     permission: Permission
-    clock: Callable[[], float]
+    clock: Clock
     trail: CallTrail | None = None
     told: Told = "all"
     facts: Callable[[str, Mapping[str, Any]], Mapping[str, str]] | None = None
@@ -49,13 +49,13 @@ class Judge:
 
     def may_list(self, exchange: "Exchange", tool: str) -> bool:
         return self.permission.may_list(
-            exchange.principal, exchange.route.resource, Operation("tools/call", tool), self.clock()
+            exchange.principal, exchange.route.resource, Operation("tools/call", tool), self.clock().timestamp()
         )
 
     def check_head(self, exchange: "Exchange") -> None:
         """Decide at once where no more than the head is needed. Raises a `Refusal`."""
         if exchange.route.reading is Reading.NOTHING or exchange.request.method != b"POST":
-            self._decide(exchange, Operation())
+            self._decide(exchange, NO_OPERATION)
             exchange.is_judged = True
 
     def check_body(self, exchange: "Exchange") -> None:
@@ -77,7 +77,7 @@ class Judge:
 
     def _decide(self, exchange: "Exchange", operation: Operation) -> None:
         exchange.operation = operation
-        self.permission.check(exchange.principal, exchange.route.resource, operation, self.clock())
+        self.permission.check(exchange.principal, exchange.route.resource, operation, self.clock().timestamp())
 
     # --- the trail --------------------------------------------------------------------------------------------------
 
@@ -98,7 +98,7 @@ class Judge:
         if refusal.status not in (401, 403, 429, 503):
             return
         who = exchange.principal.key if exchange.principal is not None else exchange.lane.network()
-        if self._refused.count(who, self.clock()) > _TOLD_A_MINUTE:
+        if self._refused.count(who, self.clock().timestamp()) > _TOLD_A_MINUTE:
             return
         outcome: Outcome = "failed" if refusal.status >= 500 else "denied"
         self.trail.note(self._event(exchange, exchange.operation, outcome, refusal))
@@ -107,9 +107,9 @@ class Judge:
         self, exchange: "Exchange", operation: Operation, outcome: Outcome, refusal: Refusal | None = None
     ) -> AuditEvent:
         principal = exchange.principal
-        facts = self.facts(operation.tool, operation.arguments) if self.facts and operation.arguments else {}
+        facts = self.facts(operation.tool, operation.arguments) if self.facts and operation.arguments else _NO_FACTS
         return AuditEvent(
-            at=datetime.fromtimestamp(self.clock(), UTC),
+            at=self.clock(),
             action="mcp.call",
             outcome=outcome,
             request_id=exchange.request_id,

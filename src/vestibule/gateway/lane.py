@@ -7,9 +7,9 @@ connection closes after the answer, and the client, as HTTP has it, sends it aga
 """
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
@@ -32,15 +32,17 @@ from vestibule.gateway.checks import (
 from vestibule.gateway.exchange import Exchange
 from vestibule.gateway.framing import Framing
 from vestibule.gateway.headers import Header
+from vestibule.gateway.lasting import Lasting, apart, weight_of
 from vestibule.gateway.patience import Patience, Turn
 from vestibule.gateway.request import ProxiedRequest
+from vestibule.gateway.sockets import has_left
 from vestibule.gateway.weight import MAX_URL, Weight
-from vestibule.model import Era, Presented
 from vestibule.protocol.caller import network_of
 
 if TYPE_CHECKING:
     from vestibule.gateway.gateway import Gateway, Route
 
+WRITE_AHEAD = 32 * 1024  # bytes that wait for a client before its upstream is not read; one read is up to 256 KiB more
 LINGER = 1.0  # seconds to let a client read an answer that came before it had finished speaking
 
 
@@ -85,6 +87,7 @@ class Lane(HttpToolsProtocol):
         self._head_done = False
         self._body_over = True
         self._weight = Weight(self.gateway.limits)
+        self._known: Lasting | None = None  # what the request before said that lasts
         self._holds: set[Hold] = set()
         self._patience = Patience(self.gateway.limits, self.loop.time())
         self._address: str | None = None  # of the caller of this request, once somebody wants to know
@@ -95,6 +98,7 @@ class Lane(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast("asyncio.Transport", transport))
+        self.transport.set_write_buffer_limits(WRITE_AHEAD)
         self.flow = _Flow(self)
         self.gateway.lanes.add(self)
 
@@ -187,22 +191,21 @@ class Lane(HttpToolsProtocol):
             raise _StopReading
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        weight = self._weight
-        weight.head += len(name) + len(value) + 4
-        weight.lines += 1
-        if weight.head > weight.max_head or weight.lines > weight.max_lines:
-            self._refuse_connection(BadRequest("The head of the request is too large."), status=431)
-            raise _StopReading
-        if self._head_done:
-            return  # a trailer: it counts, but nobody asked for any, and it must not become a header
-        name = name.lower()
-        if name == b"expect":
-            self.expect_100_continue = value.lower() == b"100-continue"
-        # llhttp leaves white space behind a value; RFC 9112 §5 says that it is not part of it
-        self.headers.append((name, value.rstrip(b" \t")))
+        headers = self.headers
+        if not self._head_done:
+            # llhttp leaves white space behind a value; RFC 9112 §5 says that it is not part of it
+            headers.append((name.lower(), value.rstrip(b" \t")))
+            if len(headers) > self._weight.max_lines:
+                self._refuse_head()
+        elif not self._weight.add_trailer((name, value)):  # nobody asked for any, and it must not become a header
+            self._refuse_head()
 
     def on_headers_complete(self) -> None:
-        self._check_framing()
+        self._known, changing = apart(self.headers, self._known)
+        if not self._weight.add_head(self._known.size + weight_of(changing), len(self.headers)):
+            self._refuse_head()
+        single = dict(changing)
+        self._check_framing(single, self._known)
         self._head_done = True
         path, _, query = self.url.partition(b"?")
         route = self.gateway.routes.get(path)
@@ -214,7 +217,7 @@ class Lane(HttpToolsProtocol):
             super().on_headers_complete()
             return
         self._is_ours = True
-        self._begin(route, query)
+        self._begin(route, query, changing, single)
 
     def on_chunk_header(self) -> None:
         self._weight.chunks += 1
@@ -243,17 +246,22 @@ class Lane(HttpToolsProtocol):
         super().on_response_complete()
         self._answered()
 
-    def _check_framing(self) -> None:
+    def _refuse_head(self) -> NoReturn:
+        self._refuse_connection(BadRequest("The head of the request is too large."), status=431)
+        raise _StopReading
+
+    def _check_framing(self, changing: Mapping[bytes, bytes], lasting: Lasting) -> None:
         """What llhttp leaves open, for every request on this port, ours or the application's."""
-        names = [name for name, _ in self.headers]
-        codings = [value for name, value in self.headers if name == b"transfer-encoding"]
-        if codings and (codings != [b"chunked"] or self.parser.get_http_version() != "1.1"):
-            self._refuse_connection(BadRequest("The only transfer coding here is chunked."), status=501)
-            raise _StopReading
+        if b"transfer-encoding" in changing:
+            codings = [value for name, value in self.headers if name == b"transfer-encoding"]
+            if codings != [b"chunked"] or self.parser.get_http_version() != "1.1":
+                self._refuse_connection(BadRequest("The only transfer coding here is chunked."), status=501)
+                raise _StopReading
+        self.expect_100_continue = changing.get(b"expect", b"").lower() == b"100-continue"
         if not self.url.startswith(b"/") or b"#" in self.url:
             self._refuse_connection(BadRequest("The request target is not a path of this server."))
             raise _StopReading
-        if names.count(b"host") != 1:
+        if lasting.hosts != 1:
             self._refuse_connection(BadRequest("A request has exactly one Host header."))
             raise _StopReading
         if self.parser.should_upgrade():
@@ -261,37 +269,36 @@ class Lane(HttpToolsProtocol):
 
     # --- one request ------------------------------------------------------------------------------------------------
 
-    def _begin(self, route: "Route", query: bytes) -> None:
-        """The checks that come before a single byte of the body, in order."""
-        gateway = self.gateway
+    def _begin(self, route: "Route", query: bytes, changing: list[Header], single: Mapping[bytes, bytes]) -> None:
+        """The checks that come before a single byte of the body, in order. `single`: what changes, by name."""
+        gateway, parser = self.gateway, self.parser
         gateway.counters.requests += 1
-        method = self.parser.get_method()
-        single = dict(self.headers)
+        method, version, lasting = parser.get_method(), parser.get_http_version(), self._known
+        assert lasting is not None
         length = int(single[b"content-length"]) if b"content-length" in single else None
-        version = single.get(b"mcp-protocol-version")
-        era = Era.of(version.decode("latin-1") if version is not None else None)
+        chunked = b"transfer-encoding" in single
+        framing = Framing(length, chunked)
         self._exchange = exchange = route.exchange(
             self,
             route,
-            ProxiedRequest(method, query, self.headers, Framing(length, b"transfer-encoding" in single), era=era),
-            keep_alive=self.parser.should_keep_alive() and self.parser.get_http_version() == "1.1",
+            ProxiedRequest(method, query, self.headers, framing, era=lasting.era, parts=(lasting, changing)),
+            keep_alive=version == "1.1" and parser.should_keep_alive(),
             request_id=gateway.request_id(),
             now=self.loop.time(),
         )
         gateway.exchanges.add(exchange)
         try:
-            check_single(self.headers)
+            if len(single) < len(changing):
+                check_single(changing)
+            lasting.check_single()
             check_method(method, route.methods)
-            check_version(self.parser.get_http_version())
-            exchange.check_addressed(single, gateway.hosts)
-            check_origin(single.get(b"origin"), gateway.origins)
+            check_version(version)
+            exchange.check_addressed(lasting.host, gateway.hosts)
+            check_origin(lasting.origin, gateway.origins)
             check_length(length, gateway.limits.max_body)
-            check_framing(method, length, chunked=b"transfer-encoding" in single)
+            check_framing(method, length, chunked=chunked)
             check_query(query)
-            presented = Presented(
-                single.get(b"authorization"), single.get(b"x-api-key"), single.get(b"x-token-provider")
-            )
-            Admission(self, exchange, single.get(b"mcp-session-id")).begin(presented)
+            Admission(self, exchange, lasting.session).begin(lasting.presented)
         except Refusal as refusal:
             exchange.fail(refusal)
 
@@ -328,10 +335,8 @@ class Lane(HttpToolsProtocol):
             self.transport.write(data)
 
     def date_line(self) -> bytes:
-        for name, value in self.server_state.default_headers:
-            if name == b"date":
-                return b"date: %b\r\n" % value
-        return b""
+        """What every answer of this server says: the date, and Strict-Transport-Security where it belongs."""
+        return b"".join([b"%b: %b\r\n" % line for line in self.server_state.default_headers])
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = self.loop.create_task(work)
@@ -422,6 +427,9 @@ class Lane(HttpToolsProtocol):
 
     def tick(self, now: float) -> None:
         """Called about once a second, with the loop's time."""
+        if self._holds and has_left(self.transport):
+            self.abort()
+            return
         waits = self.is_unread or self.transport.is_closing()
         if self._patience.is_unread(self.transport.get_write_buffer_size() if waits else 0, now):
             self.abort()

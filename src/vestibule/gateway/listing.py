@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from vestibule.gateway.answer import ProxiedAnswer
 from vestibule.gateway.headers import Header
+from vestibule.gateway.heads import AnswerHead
 from vestibule.protocol.event_stream import EventRewriter
 from vestibule.protocol.listing import leave_out
 
@@ -24,16 +25,17 @@ class ListingAnswer(ProxiedAnswer):
     def __init__(
         self,
         status: int,
+        head: AnswerHead,
         headers: list[Header],
         *,
         date_line: bytes,
-        bind_session: Callable[[bytes], bytes | None],
+        session: bytes | None,
         may_list: MayList,
         is_modern: bool,
     ) -> None:
         if any(name == b"content-encoding" and value.lower() != b"identity" for name, value in headers):
             raise ValueError("the upstream has compressed its answer, although it was asked not to")
-        super().__init__(status, headers, None, date_line=date_line, bind_session=bind_session)
+        super().__init__(status, head, None, date_line=date_line, session=session)
         self._may_list = may_list
         self._is_modern = is_modern
         self._document = bytearray()

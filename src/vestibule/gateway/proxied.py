@@ -15,6 +15,7 @@ from vestibule.errors import Refusal, UpstreamTimeout
 from vestibule.gateway.answer import COMMENT, ProxiedAnswer
 from vestibule.gateway.exchange import Exchange, State, revoked
 from vestibule.gateway.headers import Header
+from vestibule.gateway.heads import session_of
 from vestibule.gateway.listing import ListingAnswer
 from vestibule.gateway.refusals import credential_failed, unavailable
 from vestibule.gateway.request import ProxiedRequest
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from vestibule.gateway.gateway import Route
     from vestibule.gateway.lane import Lane
 
+DOCUMENT_SPEED = 500  # bytes per second; the silence of what comes slower than that adds up
 MAX_DISCARDED = 64 * 1024 * 1024
 DISCARD_SECONDS = 300.0
 REVOKED_GRACE = 30.0  # what was asked before a revocation may be answered for so long, but not by a stream
@@ -174,17 +176,18 @@ class ProxiedExchange(Exchange):
     def _make_answer(self, status: int, headers: list[Header], length: int | None) -> ProxiedAnswer:
         """Raises `ValueError` for a listing that cannot be read."""
 
-        def bind_session(value: bytes) -> bytes | None:
-            return self.route.sessions.bind(value, self.principal, self.route.resource)
-
+        head, session = self.lane.gateway.heads.read(headers), None
+        if (begun := session_of(headers)) is not None:
+            session = self.route.sessions.bind(begun, self.principal, self.route.resource)
         date_line = self.lane.date_line()
         if not self._is_listing():
-            return ProxiedAnswer(status, headers, length, date_line=date_line, bind_session=bind_session)
+            return ProxiedAnswer(status, head, length, date_line=date_line, session=session)
         return ListingAnswer(
             status,
+            head,
             headers,
             date_line=date_line,
-            bind_session=bind_session,
+            session=session,
             may_list=lambda tool: self.route.judge.may_list(self, tool),
             is_modern=self.request.era is Era.MODERN,
         )
@@ -213,7 +216,9 @@ class ProxiedExchange(Exchange):
             self.deadline = self.lane.loop.time() + max(left, 0.0)
 
     def upstream_data(self, data: bytes) -> None:
-        self.last_activity = self.lane.loop.time()
+        now = self.lane.loop.time()
+        # A byte a minute keeps a stream, as a comment does, but no document.
+        self.last_activity = now if self.is_stream else min(now, self.last_activity + len(data) / DOCUMENT_SPEED)
         if self.state is State.ANSWERING and self._answer is not None:
             try:
                 self._answer.add(data)

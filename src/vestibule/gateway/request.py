@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from vestibule.gateway.framing import Framing
 from vestibule.gateway.headers import Header
 from vestibule.gateway.heads import request_head
+from vestibule.gateway.lasting import Lasting, apart
 from vestibule.model import Era, Principal, TenantId
 
 SMALL_BODY = 64 * 1024
@@ -19,6 +20,7 @@ class ProxiedRequest:
 
     __slots__ = (
         "_framing",
+        "_parts",
         "_pieces",
         "_received",
         "era",
@@ -33,9 +35,20 @@ class ProxiedRequest:
         "size",
     )
 
-    def __init__(self, method: bytes, query: bytes, headers: Sequence[Header], received: Framing, *, era: Era) -> None:
+    def __init__(
+        self,
+        method: bytes,
+        query: bytes,
+        headers: Sequence[Header],
+        received: Framing,
+        *,
+        era: Era,
+        parts: tuple[Lasting, Sequence[Header]] | None = None,
+    ) -> None:
+        """`parts`: the headers that last and those that change, if somebody has told them apart already."""
         self.method = method
         self.era = era
+        self._parts = parts
         self.principal: Principal | None = None  # who asks, once that is known; None too where nobody has to say
         self.session: bytes | None = None  # what the upstream knows the client's session as
         self.is_whole = received.length is None and not received.chunked
@@ -76,11 +89,13 @@ class ProxiedRequest:
         """The head, and what there is of the body, as it goes to an HTTP server."""
         if self.is_whole and self._received.chunked:
             self._framing = Framing(self.size, chunked=False)
+        lasting, changing = self._parts or apart(self.headers)
         parts = request_head(
             method=self.method,
             target=target,
             authority=authority,
-            headers=self.headers,
+            lasting=lasting,
+            changing=changing,
             session=self.session,
             injected=injected,
         )

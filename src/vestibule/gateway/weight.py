@@ -11,13 +11,14 @@ if TYPE_CHECKING:
     from vestibule.gateway.gateway import GatewayLimits
 
 MAX_URL = 8 * 1024
+AROUND_A_LINE = 4  # bytes: a colon, a blank, a line break
 AROUND_A_CHUNK = 16  # bytes: its size, two line breaks, no extension
 
 
 class Weight:
     """Of one request after the other on a connection, in bytes and in numbers.
 
-    `head` and `lines` (trailers are lines as well) are counted by who parses them, ten times a request.
+    Trailers are lines as well.
     """
 
     __slots__ = ("_around", "body", "chunks", "head", "lines", "max_head", "max_lines", "requests")
@@ -32,6 +33,15 @@ class Weight:
         """Another request."""
         self.requests += 1
         self.body = self.chunks = self.head = self.lines = self._around = 0
+
+    def add_head(self, size: int, lines: int) -> bool:
+        """All lines of a head. False: it is too long."""
+        self.head, self.lines = size, lines
+        return size <= self.max_head and lines <= self.max_lines
+
+    def add_trailer(self, line: tuple[bytes, bytes]) -> bool:
+        """A line behind the body. False: with it, there are too many, or too long ones."""
+        return self.add_head(self.head + len(line[0]) + len(line[1]) + AROUND_A_LINE, self.lines + 1)
 
     def add_packet(self, size: int, *, body: int) -> bool:
         """A packet that neither began nor ended the request, and how much of it was body. False: too much was not."""

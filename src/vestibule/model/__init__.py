@@ -1,7 +1,7 @@
 """The nouns of the product, as frozen values. See docs/glossary.md for what each word means here, and does not."""
 
 from vestibule.model.api_key import ApiKey
-from vestibule.model.audit import AuditEvent, AuditFilter, AuditHead, AuditLink, AuditPlace, Outcome
+from vestibule.model.audit import AuditEvent, AuditFilter, AuditHead, AuditLink, AuditPlace, AuditWords, Outcome
 from vestibule.model.authorization import (
     AccessToken,
     AuthorizationCode,
@@ -34,7 +34,7 @@ from vestibule.model.identity import (
     SignedIn,
     TenantId,
 )
-from vestibule.model.operation import Operation, Presented, Reading
+from vestibule.model.operation import NO_OPERATION, Operation, Presented, Reading
 from vestibule.model.policy import Effect, Policy, PolicyExample, Rule
 from vestibule.model.proof import Proof
 from vestibule.model.rate import Rate
@@ -46,6 +46,7 @@ from vestibule.model.upstream import Command, Resource, ScopePattern, StaticCred
 __all__ = [
     "DEFAULT_TENANT",
     "HANDSHAKE_VERSIONS",
+    "NO_OPERATION",
     "AccessToken",
     "ApiKey",
     "AuditEvent",
@@ -53,6 +54,7 @@ __all__ = [
     "AuditHead",
     "AuditLink",
     "AuditPlace",
+    "AuditWords",
     "AuthMethod",
     "AuthorizationCode",
     "AuthorizationRequest",

@@ -1,9 +1,11 @@
 """What an MCP request asks for, as far as somebody must decide on it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any
+
+from msgspec import Struct
 
 
 class Reading(IntEnum):
@@ -14,11 +16,11 @@ class Reading(IntEnum):
     ARGUMENTS = 2  # the arguments of the tool or prompt as well
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(Struct, frozen=True):
     """`name`: of the tool or prompt, or the resource's URI; empty where the method has none.
 
-    `method` is empty for what is no request: a GET stream, the end of a session, an answer of the client's.
+    `method` is empty for what is no request: a GET stream, the end of a session, an answer of the client's. A struct,
+    as `AuditEvent` is, for the same reason.
     """
 
     method: str = ""
@@ -30,13 +32,19 @@ class Operation:
         return self.name if self.method == "tools/call" else ""
 
 
-class Presented(NamedTuple):
+NO_OPERATION = Operation()  # where none is read
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
     """What a request shows to be let in, to the letter. `provider` is a hint and never trusted.
 
     `network`: whose request it is, by its address; it decides nothing but who waits for whom when many are refused.
+    `digests`: what it was recognized by, by resource, for whoever shows the same again.
     """
 
-    authorization: bytes | None = None
-    api_key: bytes | None = None  # X-API-Key
+    authorization: bytes | None = field(default=None, repr=False)
+    api_key: bytes | None = field(default=None, repr=False)  # X-API-Key
     provider: bytes | None = None  # X-Token-Provider
     network: str = ""
+    digests: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)

@@ -36,6 +36,7 @@ def client_context(extra_ca_file: Path | None = None) -> ssl.SSLContext:
 def _context(extra_ca_file: Path | None) -> ssl.SSLContext:
     context = _system_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
     if extra_ca_file is not None:
         context.load_verify_locations(extra_ca_file)
     return context

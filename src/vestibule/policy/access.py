@@ -19,6 +19,8 @@ _ASK = "Ask whoever runs this server."
 _ASK_FOR_IT = "Let your client ask for it: the person will be shown what is new."
 _MAKE_A_KEY = "Use an API key that has them: a sign-in does not widen a key."
 
+_NO_RULES = Verdict(True, why="there are no rules")
+
 _Key = tuple[Facts, str, str, str, bool]
 
 
@@ -78,7 +80,7 @@ class AccessPolicy:
         self, principal: Principal | None, resource: Resource, operation: Operation, now: float, *, is_listing: bool
     ) -> Verdict:
         if self._engine is None:
-            return Verdict(True, why="there are no rules")
+            return _NO_RULES
         who = facts_of(principal)
         key: _Key = (who, resource.identifier, operation.method, operation.name, is_listing)
         kept = self._kept.get(key)
@@ -123,6 +125,8 @@ class NeededScopes:
 
     def of_its_own(self, operation: Operation) -> tuple[str, ...]:
         """Beside the default ones."""
+        if not self._by_kind:
+            return ()
         kinds = _OF_COMPLETIONS if operation.method == COMPLETION else (KINDS.get(operation.method),)
         met = (
             scopes

@@ -1,69 +1,38 @@
-"""The chain of the audit trail: what is hashed, how links hang together, and what is wrong with one that does not.
+"""The chain of the audit trail: how links hang together, and what is wrong with one that does not.
 
 Each tenant has a chain. A link's hash is SHA-256 over the 32 bytes of the hash before it (zeros before the first) and
-the event's canonical form: JSON in ASCII, members sorted by name, no space, empty members left out, `at` in UTC with
-microseconds. Whoever has an export can check it without us (docs/audit.md has the program); a member that a later
-version adds changes no older hash, because it is empty there. The head is tagged with a key that the database does not
-have: whoever can only write rows can compute hashes, but not a head.
+the event's canonical form (`audit_form`). Whoever has an export can check it without us (docs/audit.md has the
+program); a member that a later version adds changes no older hash, because it is empty there. The head is tagged with
+a key that the database does not have: whoever can only write rows can compute hashes, but not a head.
 """
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Literal, TypeAlias
+from hashlib import sha256
+from typing import Literal, TypeAlias
 
 from vestibule.model import AuditEvent, AuditHead, AuditLink
+from vestibule.protocol.audit_form import canonical
 
 HEAD_PURPOSE = "audit-head"
 BEGINNING = "0" * 64  # the hash before the first link
 
-WORDS = ("action", "actor", "address", "client_id", "outcome", "reason", "request_id", "target", "tenant", "tool")
 MAX_FAULTS = 20  # of one chain: after that it is clear
 
 Damage: TypeAlias = Literal["changed", "missing", "inserted", "reordered", "head forged", "rows after head"]
 
-_ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
-
-
-def canonical(event: AuditEvent, sequence: int) -> bytes:
-    """What is hashed of an event, beside the hash before it."""
-    return _ENCODE(members(event, sequence)).encode("ascii")
-
-
-def members(event: AuditEvent, sequence: int) -> dict[str, Any]:
-    """An event as a JSON object, without its empty members."""
-    found: dict[str, Any] = {name: value for name in WORDS if (value := getattr(event, name))}
-    if event.facts:
-        found["facts"] = dict(event.facts)
-    if sequence:
-        found["sequence"] = sequence
-    found["at"] = written_moment(event.at)
-    return found
-
-
-def line(link: AuditLink) -> str:
-    """A link as one line of an export: the canonical form, and the hash as its last member."""
-    end = f',"hash":{_ENCODE(link.hash)}}}' if link.hash else "}"
-    return _ENCODE(members(link.event, link.sequence))[:-1] + end
-
-
-def written_moment(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
 
 def link_hash(previous: str, event: AuditEvent, sequence: int) -> str:
     """`previous`: a hash in hex. Raises `ValueError` for one that is none."""
-    return hashlib.sha256(bytes.fromhex(previous) + canonical(event, sequence)).hexdigest()
+    return sha256(bytes.fromhex(previous) + canonical(event, sequence)).hexdigest()
 
 
 def chain(events: Sequence[AuditEvent], head: AuditHead) -> list[AuditLink]:
     """These events, all of the head's tenant, as the links that follow it. Rows have no number yet."""
-    links, previous = [], head.hash or BEGINNING
+    links, previous = [], bytes.fromhex(head.hash or BEGINNING)
     for sequence, event in enumerate(events, start=head.sequence + 1):
-        previous = link_hash(previous, event, sequence)
-        links.append(AuditLink(event, sequence, previous))
+        previous = sha256(previous + canonical(event, sequence)).digest()
+        links.append(AuditLink(event, sequence, previous.hex()))
     return links
 
 

@@ -22,7 +22,7 @@ def digest_of(presented: Presented, resource: Resource) -> bytes:
     """Of everything that decides whether somebody comes in, and of nothing else: whoever could write one token in many
     ways would have it verified, and its issuer asked, each time. A line ends each part, and no header has one inside.
     """
-    authorization, api_key, provider, _ = presented
+    authorization, api_key, provider = presented.authorization, presented.api_key, presented.provider
     if authorization is not None and (not authorization.startswith(b"Bearer ") or b"  " in authorization):
         scheme, blank, token = authorization.partition(b" ")
         if blank:  # only a scheme has no case; a token's counts

@@ -5,34 +5,26 @@ write one chain. A link is read as it stands: what somebody wrote there that no 
 `unreadable`, which no hash fits.
 """
 
-import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Row, Select, Text, and_, func, insert, or_, select, type_coerce
+from sqlalchemy import ColumnElement, Select, Text, and_, func, or_, select, type_coerce
 
 from vestibule.model import AuditEvent, AuditFilter, AuditHead, AuditLink, AuditPlace
 from vestibule.ports import Authenticator
 from vestibule.protocol.audit_chain import chain
 from vestibule.stores._asyncio import AsyncConnection
 from vestibule.stores.audit_heads import head_of, lock_head, move_head, retag, tenants_with_events
-from vestibule.stores.columns import unescape
+from vestibule.stores.audit_rows import AS_IT_STANDS, insert_links, read_link
 from vestibule.stores.engine import Database
 from vestibule.stores.tables import audit_events, audit_heads
 
 MAX_HEADS = 10_000  # that are remembered
 SEARCH_TIMEOUT = 60.0  # seconds: somebody who searches for text looks at every row
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_NUMBERS = frozenset({"id", "at", "sequence"})
-_WORDS = tuple(field.name for field in fields(AuditEvent) if field.name not in ("at", "facts"))
 _SEARCHED = ("target", "reason", "facts", "actor", "client_id", "tool")
-_AS_IT_STANDS: list[ColumnElement[Any]] = [
-    type_coerce(column, BigInteger() if column.name in _NUMBERS else Text()).label(column.name)
-    for column in audit_events.columns
-]
 
 
 class SqlAuditStore:
@@ -47,18 +39,16 @@ class SqlAuditStore:
         await self.record_all([event])
 
     async def record_all(self, events: Sequence[AuditEvent]) -> Sequence[AuditLink]:
-        of_tenants: dict[str, list[AuditEvent]] = {}
+        of_tenants: defaultdict[str, list[AuditEvent]] = defaultdict(list)
         for event in events:
-            of_tenants.setdefault(event.tenant, []).append(event)
+            of_tenants[event.tenant].append(event)
         links: dict[str, list[AuditLink]] = {}
         heads: dict[str, AuditHead] = {}
         async with self._database.write() as connection:
             for tenant in sorted(of_tenants):  # in one order, so that two writers never wait for one another
                 links[tenant], heads[tenant] = await self._extend(connection, tenant, of_tenants[tenant])
-            following = {tenant: iter(of_tenant) for tenant, of_tenant in links.items()}
-            in_order = [next(following[event.tenant]) for event in events]
-            if in_order:
-                await connection.execute(insert(audit_events), [_row(link) for link in in_order])
+            in_order = _in_order(events, links)
+            await insert_links(connection, self._database, in_order)
         self._remember(heads)
         return in_order
 
@@ -88,15 +78,15 @@ class SqlAuditStore:
         self._heads.update(heads)
 
     async def tail(self, *, limit: int = 100) -> Sequence[AuditEvent]:
-        query = select(*_AS_IT_STANDS).order_by(audit_events.c.id.desc()).limit(limit)
+        query = select(*AS_IT_STANDS).order_by(audit_events.c.id.desc()).limit(limit)
         async with self._database.read() as connection:
-            return [_link(row).event for row in await connection.execute(query)]
+            return [read_link(row).event for row in await connection.execute(query)]
 
     async def search(self, wanted: AuditFilter, *, limit: int = 100, before: int | None = None) -> Sequence[AuditLink]:
-        query = select(*_AS_IT_STANDS).where(*_conditions(wanted)).order_by(audit_events.c.id.desc()).limit(limit)
+        query = select(*AS_IT_STANDS).where(*_conditions(wanted)).order_by(audit_events.c.id.desc()).limit(limit)
         query = query if before is None else query.where(audit_events.c.id < before)
         async with self._database.read(limit=SEARCH_TIMEOUT) as connection:
-            return [_link(row) for row in await connection.execute(query)]
+            return [read_link(row) for row in await connection.execute(query)]
 
     async def tenants(self) -> Sequence[str]:
         async with self._database.read() as connection:
@@ -112,7 +102,7 @@ class SqlAuditStore:
     ) -> Sequence[AuditLink]:
         async with self._database.read() as connection:
             rows = await connection.execute(_links(tenant, after, up_to).limit(limit))
-            return [_link(row) for row in rows]
+            return [read_link(row) for row in rows]
 
     async def span(self, tenant: str, *, since: datetime | None, until: datetime | None) -> tuple[int, int]:
         of_tenant = and_(audit_events.c.tenant == tenant, audit_events.c.sequence > 0)
@@ -130,12 +120,19 @@ class SqlAuditStore:
             return await retag(connection, self._database, self._authenticator, accept=accept)
 
 
+def _in_order(events: Sequence[AuditEvent], links: Mapping[str, Sequence[AuditLink]]) -> Sequence[AuditLink]:
+    if len(links) == 1:
+        return next(iter(links.values()))
+    following = {tenant: iter(of_tenant) for tenant, of_tenant in links.items()}
+    return [next(following[event.tenant]) for event in events]
+
+
 def _links(tenant: str, after: AuditPlace, up_to: int | None) -> Select[*tuple[Any, ...]]:
     sequence, row = after
     place = audit_events.c.sequence
     # Spelled out rather than as a comparison of rows, which keeps SQLite from using the index for both halves.
     behind = and_(place >= sequence, or_(place > sequence, audit_events.c.id > row))
-    query = select(*_AS_IT_STANDS).where(audit_events.c.tenant == tenant, behind)
+    query = select(*AS_IT_STANDS).where(audit_events.c.tenant == tenant, behind)
     query = query if up_to is None else query.where(place <= up_to)
     return query.order_by(place, audit_events.c.id)
 
@@ -151,30 +148,4 @@ def _conditions(wanted: AuditFilter) -> list[ColumnElement[bool]]:
     if wanted.text:
         searched = [func.lower(type_coerce(columns[name], Text())) for name in _SEARCHED]
         found.append(or_(*(column.contains(wanted.text.lower(), autoescape=True) for column in searched)))
-    return found
-
-
-def _row(link: AuditLink) -> dict[str, Any]:
-    of_event = {field.name: getattr(link.event, field.name) for field in fields(link.event)}
-    return {**of_event, "sequence": link.sequence, "hash": link.hash}
-
-
-def _link(row: Row[*tuple[Any, ...]]) -> AuditLink:
-    try:
-        words: dict[str, Any] = {name: unescape(getattr(row, name)) for name in _WORDS}
-        event = AuditEvent(
-            at=_EPOCH + row.at * timedelta(microseconds=1),
-            facts=_facts(row.facts),
-            **words,
-        )
-        return AuditLink(event, int(row.sequence), unescape(row.hash), int(row.id))
-    except (TypeError, ValueError, OverflowError):
-        event = AuditEvent(_EPOCH, "unreadable", "failed", request_id="")
-        return AuditLink(event, row.sequence if isinstance(row.sequence, int) else -1, "", int(row.id))
-
-
-def _facts(text: str) -> Mapping[str, str]:
-    found = json.loads(text)
-    if not isinstance(found, dict):
-        raise ValueError("facts are a mapping")
     return found

@@ -21,7 +21,7 @@ from vestibule.telemetry.audit_sinks import AuditSink, SinkQueue
 from vestibule.telemetry.audit_words import cleaned
 
 MAX_WAITING = 10_000  # events about calls that are not written yet
-MAX_BATCH = 500  # events of one transaction
+MAX_BATCH = 2000  # of what waits, written in one transaction: a transaction costs as much as some hundred events
 NOTE_DELAY = 0.25  # seconds that an event about a call may wait for others
 RETRY_DELAY = 0.5  # seconds until what is noted is tried again
 
@@ -29,11 +29,15 @@ CallsKept: TypeAlias = Literal["all", "denied", "none"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Waiting:
-    """Events that are written together, and who waits for that: nobody for what was noted."""
+class _Recorded:
+    """Events that are written together, and who waits for that."""
 
     events: tuple[AuditEvent, ...]
-    written: asyncio.Future[Sequence[AuditLink]] | None = None
+    written: asyncio.Future[Sequence[AuditLink]]
+
+
+_Waiting: TypeAlias = _Recorded | AuditEvent
+"""What is to be written. Nobody waits for an event alone: it was noted."""
 
 
 class AuditTrail:
@@ -71,10 +75,9 @@ class AuditTrail:
             raise _closed()
         if not events:
             return []
-        waiting = _Waiting(tuple(map(cleaned, events)), asyncio.get_running_loop().create_future())
+        waiting = _Recorded(tuple(map(cleaned, events)), asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
         self._start_writing()
-        assert waiting.written is not None
         return await waiting.written
 
     def note(self, event: AuditEvent) -> None:
@@ -87,12 +90,13 @@ class AuditTrail:
                 action="Try again in a moment.",
                 detail=f"{self._noted} events about calls wait to be written to the audit trail",
             )
-        self._queue.append(_Waiting((cleaned(event),)))
+        self._queue.append(cleaned(event))
         self._noted += 1
-        if self._noted >= MAX_BATCH and not self._store_is_away:
-            self._start_writing()
-        else:
-            self._start_writing_in(NOTE_DELAY)
+        if self._writer is None:
+            if self._noted >= MAX_BATCH and not self._store_is_away:
+                self._start_writing()
+            elif self._timer is None:
+                self._start_writing_in(NOTE_DELAY)
 
     async def tail(self, *, limit: int = 100) -> Sequence[AuditEvent]:
         return await self._store.tail(limit=limit)
@@ -128,76 +132,76 @@ class AuditTrail:
         self._start_writing()
 
     async def _write_all(self) -> None:
-        """Until nothing waits, or only what was noted and cannot be written now."""
-        may_go_on = True
         try:
-            while self._queue and may_go_on:
-                may_go_on = await self._write_batch(self._take_batch())
+            is_due = bool(self._queue)
+            while is_due:
+                await self._write_batch([self._queue.popleft() for _ in range(min(MAX_BATCH, len(self._queue)))])
+                is_due = self._is_due()
         finally:
             self._writer = None
             if self._queue and not self._closed:
-                self._start_writing_in(RETRY_DELAY)
+                self._start_writing_in(RETRY_DELAY if self._store_is_away else NOTE_DELAY)
 
-    def _take_batch(self) -> list[_Waiting]:
-        taken: list[_Waiting] = []
-        size = 0
-        while self._queue and (not taken or size + len(self._queue[0].events) <= MAX_BATCH):
-            taken.append(self._queue.popleft())
-            size += len(taken[-1].events)
-        return taken
+    def _is_due(self) -> bool:
+        """Whether what came meanwhile is written at once. What was noted waits for more, as long as it may."""
+        if len(self._queue) > self._noted:
+            return True
+        return not self._store_is_away and (len(self._queue) >= MAX_BATCH or (self._closed and bool(self._queue)))
 
-    async def _write_batch(self, batch: Sequence[_Waiting]) -> bool:
-        """Whether it makes sense to go on at once."""
+    async def _write_batch(self, batch: Sequence[_Waiting]) -> None:
+        recorded = [one for one in batch if isinstance(one, _Recorded)]
         try:
-            links = await self._store.record_all([event for one in batch for event in one.events])
+            links = await self._store.record_all(_events(batch))
         except ValueError as error:
             if len(batch) > 1:  # one of them cannot be stored; the others have nothing to do with it
                 for one in batch:
                     await self._write_batch([one])
             else:
                 self._give_up(batch, error)
-            return True
+            return
         except StoreUnavailable as error:
             self._store_is_away = True
-            self._give_up([one for one in batch if one.written is not None], error)
-            self._queue.extendleft(one for one in reversed(batch) if one.written is None)
-            return any(one.written is not None for one in self._queue)
+            self._give_up(recorded, error)
+            self._queue.extendleft(one for one in reversed(batch) if isinstance(one, AuditEvent))
+            return
         except BaseException as error:
             self._give_up(batch, error)
             if isinstance(error, asyncio.CancelledError):
                 raise
-            return True
+            return
         self._store_is_away = False
-        self._resolve(batch, links)
+        self._noted -= len(batch) - len(recorded)
+        if recorded:
+            self._resolve(batch, links)
         for sink in self._sinks:
             sink.tell(links)
-        return True
 
     def _resolve(self, batch: Sequence[_Waiting], links: Sequence[AuditLink]) -> None:
         following = iter(links)
         for one in batch:
-            own = tuple(islice(following, len(one.events)))
-            if one.written is None:
-                self._noted -= 1
-            elif not one.written.done():  # else whoever waited was cancelled; it is written all the same
+            own = tuple(islice(following, 1 if isinstance(one, AuditEvent) else len(one.events)))
+            if isinstance(one, _Recorded) and not one.written.done():  # else whoever waited was cancelled
                 one.written.set_result(own)
         for one in batch:
-            if one.written is not None:  # a line for every call would cost more than the call
+            if isinstance(one, _Recorded):  # a line for every call would cost more than the call
                 self._tell_all("audit", one.events)
 
     def _give_up(self, batch: Sequence[_Waiting], error: BaseException) -> None:
         for one in batch:
-            if one.written is None:
+            if isinstance(one, AuditEvent):
                 self._noted -= 1
             elif not one.written.done():
                 one.written.set_exception(error)
-        for one in batch:
-            self._tell_all("audit_not_written", one.events, level="error", exc_info=error)
+        self._tell_all("audit_not_written", _events(batch), level="error", exc_info=error)
 
     def _tell_all(self, name: str, events: Sequence[AuditEvent], **more: object) -> None:
         with suppress(Exception):  # what is in the trail is there, whatever becomes of the log
             for event in events:
                 self._log(name, **_told(event), **more)
+
+
+def _events(batch: Sequence[_Waiting]) -> list[AuditEvent]:
+    return [event for one in batch for event in ((one,) if isinstance(one, AuditEvent) else one.events)]
 
 
 def _told(event: AuditEvent) -> dict[str, object]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from time import monotonic
 
 from vestibule.model import AuditLink
-from vestibule.protocol.audit_chain import line
+from vestibule.protocol.audit_form import line
 
 TOLD_EVERY = 60.0  # seconds
 

@@ -5,6 +5,7 @@ It speaks HTTP/1.1 by hand, so that a test sees exactly what passed the gateway,
 
 import asyncio
 import json
+import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -80,9 +81,15 @@ def raw_answer(data: bytes, *, close: bool = False) -> Answer:
 
 
 class RecordingUpstream:
-    """`async with RecordingUpstream() as upstream:`; then `upstream.url`, `upstream.requests`, `upstream.answer`."""
+    """`async with RecordingUpstream() as upstream:`; then `upstream.url`, `upstream.requests`, `upstream.answer`.
 
-    def __init__(self) -> None:
+    `file`: listen on a Unix socket there instead of a port. `tls`: speak https, and be called `name`.
+    """
+
+    def __init__(self, *, file: str = "", tls: ssl.SSLContext | None = None, name: str = "127.0.0.1") -> None:
+        self._file = file
+        self._tls = tls
+        self._name = name
         self.requests: list[RecordedRequest] = []
         self.answer: Answer = json_answer({"jsonrpc": "2.0", "id": 1, "result": {}})
         self.connections = 0
@@ -101,10 +108,15 @@ class RecordingUpstream:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/mcp"
+        if self._file:
+            return "http://localhost/mcp"
+        return f"{'https' if self._tls else 'http'}://{self._name}:{self.port}/mcp"
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._connection, "127.0.0.1", 0, limit=64 * 1024)
+        if self._file:
+            self._server = await asyncio.start_unix_server(self._connection, self._file)
+        else:
+            self._server = await asyncio.start_server(self._connection, "127.0.0.1", 0, ssl=self._tls)
         return self
 
     async def __aexit__(

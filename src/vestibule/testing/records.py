@@ -10,6 +10,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from msgspec import structs
+
 from vestibule.model import (
     DEFAULT_TENANT,
     ApiKey,
@@ -239,4 +241,4 @@ def an_audit_event(**changes: Any) -> AuditEvent:
         address="127.0.0.1",
         facts={"scope": "tickets.read"},
     )
-    return replace(event, **changes)
+    return structs.replace(event, **changes)

@@ -107,6 +107,8 @@ class MachineEndpoints:
         return PlainTextResponse("ok\n", headers={"Cache-Control": "no-store"})
 
     async def ready(self, request: Request) -> Response:
+        if getattr(request.state, "is_leaving", False):  # whoever asks on a connection it has kept
+            return JSONResponse({"ready": False, "stopping": True}, status_code=503, headers=NO_STORE)
         try:
             await self._plane.server.store.ping()
         except StoreUnavailable:

@@ -8,12 +8,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vestibule.wiring.house import House, Running, listen, serve
+    from vestibule.wiring.house import House
+    from vestibule.wiring.running import Running, Serving, listen, serve, try_out
     from vestibule.wiring.settings import make_resources
 
-__all__ = ["House", "Running", "listen", "make_resources", "serve"]
+__all__ = ["House", "Running", "Serving", "listen", "make_resources", "serve", "try_out"]
 
-_HOMES = {"House": "house", "Running": "house", "listen": "house", "serve": "house", "make_resources": "settings"}
+_HOMES = {
+    "House": "house",
+    "Running": "running",
+    "Serving": "running",
+    "listen": "running",
+    "make_resources": "settings",
+    "serve": "running",
+    "try_out": "running",
+}
 
 
 def __getattr__(name: str) -> Any:

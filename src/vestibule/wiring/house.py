@@ -1,21 +1,15 @@
-"""Everything that runs: made, run and taken down."""
+"""Everything that runs: made and taken down. What runs it is `running`."""
 
 import asyncio
-import ctypes
-import gc
 import os
-import socket
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import partial
+from datetime import timedelta
+from functools import cached_property, partial
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
-
-import uvicorn
 
 from vestibule.admin import ApiKeyOffice
 from vestibule.authorization_server.client_documents import ClientDocuments
@@ -24,6 +18,7 @@ from vestibule.authorization_server.clients import ClientDirectory
 from vestibule.authorization_server.logos import Logos
 from vestibule.authorization_server.server import AuthorizationServer
 from vestibule.config import Configuration
+from vestibule.config.tls import hsts_value
 from vestibule.credentials import KeptProviderTokens, StaticCredentials
 from vestibule.errors import StartError, StoreUnavailable
 from vestibule.gateway import Gateway, GatewayLimits
@@ -44,12 +39,13 @@ from vestibule.web.pages.render import form_origin
 from vestibule.wiring.administration import make_administration, make_office
 from vestibule.wiring.api_keys import make_api_keys
 from vestibule.wiring.audit import make_trail
+from vestibule.wiring.clock import seconds_of, utc_now
 from vestibule.wiring.foreign import make_foreign_tokens, servers_of
 from vestibule.wiring.forward_auth import make_forward_auth
 from vestibule.wiring.issuers import make_assertion_directory
 from vestibule.wiring.judge import make_judge
 from vestibule.wiring.keyholder import Keyholder, make_key_ring
-from vestibule.wiring.limits import Limits, open_limits
+from vestibule.wiring.limits import Limits, counts_alike, open_limits
 from vestibule.wiring.providers import make_providers, metadata_hosts, sign_in_origins
 from vestibule.wiring.settings import (
     hosts_of,
@@ -67,58 +63,6 @@ SWEEP_INTERVAL = timedelta(minutes=5)
 KEYS_INTERVAL = timedelta(seconds=5)
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
-    """What a caller of `serve` is told when the door is open."""
-
-    public_url: str
-    mcp_urls: tuple[str, ...]
-    signs_in_with: tuple[str, ...]
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
-async def serve(
-    configuration: Configuration, *, ready: Callable[[Running], None] | None = None, migrate_apart: bool = False
-) -> None:
-    """Run until SIGINT or SIGTERM. Raises `StartError`; then nothing has been left half-started.
-
-    `migrate_apart`: as `apart` of `open_store`; for what runs long.
-    """
-    listener = listen(configuration.host, configuration.port)
-    try:
-        house = await House.build(configuration, migrate_apart=migrate_apart)
-    except BaseException:
-        listener.close()
-        raise
-    try:
-        await house.run(listener, ready)
-    finally:
-        await house.close()
-        listener.close()
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """The listening socket, before anything else is made. Raises `StartError` when the port is taken."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        if os.name == "posix":
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(2048)
-        listener.setblocking(False)
-    except OSError as error:
-        listener.close()
-        raise StartError(
-            f"Cannot listen on {host}:{port}: {error.strerror or error}.",
-            action="Stop the program that uses the port, or choose another with --listen HOST:PORT (or --port).",
-        ) from error
-    return listener
-
-
 class House:
     """Everything that runs, made and taken down in one place."""
 
@@ -126,6 +70,7 @@ class House:
         self,
         configuration: Configuration,
         store: SqlStore,
+        ring: KeyRing,
         outbound: OutboundClient,
         watch: RevocationWatch,
         gateway: Gateway,
@@ -139,6 +84,7 @@ class House:
     ) -> None:
         self.configuration = configuration
         self.store = store
+        self.ring = ring
         self.gateway = gateway
         self.plane = plane
         self.keyholder = keyholder
@@ -149,7 +95,12 @@ class House:
         self.trail = trail
         self._outbound = outbound
         self._watch = watch
-        self._server: uvicorn.Server | None = None
+        self._chores: list[asyncio.Task[None]] = []
+
+    @cached_property
+    def app(self) -> Callable[..., Any]:
+        """The control plane as an ASGI application."""
+        return build_app(self.plane)
 
     @classmethod
     async def build(
@@ -186,6 +137,24 @@ class House:
             raise
 
     @classmethod
+    async def succeed(cls, predecessor: "House", configuration: Configuration) -> "House":
+        """Another house for another configuration, on the same store and keys. Raises `StartError`.
+
+        What counts, or remembers what must not be shown twice, goes on counting where its configuration is the same.
+        """
+        server, limits = predecessor.plane.server, predecessor.limits
+        if not counts_alike(predecessor.configuration, configuration):
+            limits = await open_limits(configuration, limits.monotonic)
+        try:
+            return cls._assemble(
+                configuration, predecessor.store, predecessor.ring, limits, server.clock, server.entropy, predecessor
+            )
+        except BaseException:
+            if limits is not predecessor.limits:
+                await limits.close()
+            raise
+
+    @classmethod
     def _assemble(
         cls,
         configuration: Configuration,
@@ -194,17 +163,25 @@ class House:
         limits: Limits,
         clock: Clock,
         entropy: Entropy,
+        predecessor: "House | None" = None,
     ) -> "House":
+        has_same_ca = predecessor is not None and predecessor.configuration.outbound == configuration.outbound
         ca_file = Path(configuration.outbound.ca_file) if configuration.outbound.ca_file else None
         outbound = OutboundClient(extra_ca_file=ca_file, plain_hosts=metadata_hosts(configuration))
         watch = RevocationWatch(store.revocations, clock)
-        trail = make_trail(configuration, store.audit)
+        if predecessor is not None and predecessor.configuration.audit == configuration.audit:
+            trail = predecessor.trail
+        else:
+            trail = make_trail(configuration, store.audit)
         resources = make_resources(configuration)
         fetcher = GuardedFetcher(
             guard=AddressGuard(configuration.outbound.allow_networks), resolver=resolve, extra_ca_file=ca_file
         )
         trusted_proxies = tuple(ip_network(network) for network in configuration.trusted_proxies)
-        proofs = DpopProofs(authenticator=ring, clock=clock, needs_nonce=configuration.tokens.dpop_nonce)
+        if predecessor is not None and predecessor.configuration.tokens.dpop_nonce == configuration.tokens.dpop_nonce:
+            proofs = predecessor.plane.server.proofs
+        else:
+            proofs = DpopProofs(authenticator=ring, clock=clock, needs_nonce=configuration.tokens.dpop_nonce)
         tenants, tenant_gate = make_tenant_map(configuration), make_tenant_gate(configuration, store.tenants)
         api_keys = make_api_keys(configuration, store, tenant_gate, watch, resources, clock)
         doorkeeper = ResourceServer(
@@ -261,7 +238,7 @@ class House:
             origins=origins_of(configuration),
             resource_metadata_url=_metadata_url,
             realm=urlsplit(configuration.public_url).netloc,
-            clock=lambda: clock().timestamp(),
+            clock=seconds_of(clock),
             entropy=entropy,
             tls=lambda: client_context(ca_file),
             call_limits=limits.calls,
@@ -269,6 +246,8 @@ class House:
             limits=GatewayLimits(max_body=configuration.http.max_body, max_head=configuration.http.max_head),
             log=event_logger("gateway"),
             forward_auth=make_forward_auth(configuration, ring, entropy),
+            hsts=(hsts_value(configuration) or "").encode("ascii"),
+            predecessor=predecessor.gateway if predecessor is not None and has_same_ca else None,
         )
         office = make_office(server, resources)
         tenant_office = TenantOffice(configuration, store, server)
@@ -303,6 +282,7 @@ class House:
         return cls(
             configuration,
             store,
+            ring,
             outbound,
             watch,
             gateway,
@@ -315,44 +295,45 @@ class House:
             trail,
         )
 
-    async def run(self, listener: socket.socket, ready: Callable[[Running], None] | None) -> None:
-        """Serve until a signal."""
+    async def look(self) -> None:
+        """Learn what must be known before the first request: what is revoked, and which keys there are.
+
+        Raises `StoreUnavailable`.
+        """
         await self._watch.look()
         await self.keyholder.look()
-        self._server = server = uvicorn.Server(
-            uvicorn.Config(
-                build_app(self.plane),
-                http=self.gateway.protocol_class(),
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                timeout_keep_alive=75,
-                timeout_graceful_shutdown=max(1, int(self.configuration.http.graceful_timeout.total_seconds())),
-            )
-        )
+
+    def begin(self) -> None:
+        """Watch the clock, and do what has to be done again and again. Needs a running loop."""
         self.gateway.start()
-        chores = [
+        self._chores = [
             asyncio.create_task(self._again_and_again("revocations", self._watch.look, WATCH_INTERVAL)),
             asyncio.create_task(self._again_and_again("sweep", self.sweep, SWEEP_INTERVAL)),
             asyncio.create_task(self._again_and_again("keys", self.keyholder.look, KEYS_INTERVAL)),
-            asyncio.create_task(self._announce(server, ready)),
         ]
-        try:
-            await server.serve(sockets=[listener])
-        finally:
-            for chore in chores:
-                chore.cancel()
-            await asyncio.gather(*chores, return_exceptions=True)
 
-    def stop(self) -> None:
-        """What SIGTERM does: finish what is under way, then leave `run`."""
-        if self._server is not None:
-            self._server.should_exit = True
+    async def rest(self) -> None:
+        """No chore any more."""
+        chores, self._chores = self._chores, []
+        for chore in chores:
+            chore.cancel()
+        await asyncio.gather(*chores, return_exceptions=True)
+
+    async def retire(self, successor: "House") -> None:
+        """Close what is this house's alone: its successor goes on with the store, and with what did not change."""
+        await self.rest()
+        await self.gateway.close()
+        if self._api_keys is not None:
+            await self._api_keys.settle()
+        if self.trail is not successor.trail:
+            await self.trail.close()
+        await self._outbound.close()
+        if self.limits is not successor.limits:
+            await self.limits.close()
+        await self.tenants.close()
 
     async def close(self) -> None:
+        await self.rest()
         await self.gateway.close()
         if self._api_keys is not None:
             await self._api_keys.settle()
@@ -361,21 +342,6 @@ class House:
         await self.limits.close()
         await self.tenants.close()
         await self.store.close()
-
-    async def _announce(self, server: uvicorn.Server, ready: Callable[[Running], None] | None) -> None:
-        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
-            await asyncio.sleep(0.005)
-        _settle_memory()
-        if ready is not None:
-            ready(
-                Running(
-                    public_url=self.configuration.public_url,
-                    mcp_urls=tuple(one.identifier for one in make_resources(self.configuration)),
-                    signs_in_with=tuple(provider.title for provider in self.plane.server.providers.values())
-                    if self.configuration.signs_people_in
-                    else self.plane.authorization_servers,
-                )
-            )
 
     async def _again_and_again(self, chore: str, work: Callable[[], Awaitable[object]], interval: timedelta) -> None:
         """For ever; ended by cancelling it. A chore that fails is told of and tried again: none may end in silence."""
@@ -400,11 +366,3 @@ def _metadata_url(resource: Resource) -> str:
     if resource.upstream.access == "api-key-only":
         return ""
     return well_known_url(PROTECTED_RESOURCE, resource.identifier)
-
-
-def _settle_memory() -> None:
-    """What starting up has left behind goes back to the system, and what stays is no work for the collector."""
-    gc.collect()
-    gc.freeze()
-    with suppress(OSError, AttributeError):  # glibc only
-        ctypes.CDLL(None).malloc_trim(0)

@@ -12,7 +12,7 @@ def make_judge(configuration: Configuration, resources: tuple[Resource, ...], tr
     audit = configuration.audit
     return Judge(
         make_permission(configuration, resources),
-        lambda: clock().timestamp(),
+        clock,
         trail=trail if audit.calls != "none" else None,
         told=audit.calls,
         facts=make_call_facts(configuration) if audit.arguments else None,

@@ -50,8 +50,18 @@ async def open_limits(configuration: Configuration, monotonic: Callable[[], floa
         ca_file=configuration.outbound.ca_file,
     )
     await counters.open()
-    calls = LeasedCallLimits(rates, monotonic, counters, replicas=configuration.replicas) if limited else None
+    calls = LeasedCallLimits(rates, monotonic, counters, replicas=configuration.processes) if limited else None
     return Limits(monotonic, SharedThrottle(counters, local), calls, counters)
+
+
+def counts_alike(one: Configuration, other: Configuration) -> bool:
+    """Whether what has been counted under one configuration counts under the other."""
+    return _counted(one) == _counted(other)
+
+
+def _counted(configuration: Configuration) -> tuple[object, ...]:
+    ca_file, processes = configuration.outbound.ca_file, configuration.processes
+    return configuration.limits, configuration.shared, configuration.issuer, ca_file, processes
 
 
 def call_rates(configuration: Configuration) -> CallRates:

@@ -58,6 +58,7 @@ def _upstream(one: UpstreamConfig) -> Upstream:
         url=one.url,
         served_by=one.served_by,
         trust_routing_headers=one.trust_routing_headers,
+        socket=one.socket,
         access=one.access,
         scopes=one.scopes.default,
         optional_scopes=tuple(scope for scope in one.scopes.offered if scope not in one.scopes.default),

@@ -3,7 +3,8 @@
 A connection is reused only after an answer that ended where its framing said it would, with nothing behind it and the
 whole request sent; anything else closes it, because the next answer on it could be somebody else's. And only for the
 same tenant: what a server remembers of a connection, it remembers of one organisation. Idle connections are kept for
-less time than common servers keep theirs (five seconds), newest first.
+less time than common servers keep theirs (five seconds), newest first; one that has ended meanwhile is not used. So a
+request is sent once: who cannot know whether the other side has read a byte of it must not send it again.
 """
 
 import asyncio
@@ -16,10 +17,13 @@ import httptools
 
 from vestibule.gateway.headers import Header
 from vestibule.gateway.request import ProxiedRequest
+from vestibule.gateway.sockets import has_news
+from vestibule.gateway.upstreams.dial import Dialer
 from vestibule.gateway.upstreams.lines import Answered
 from vestibule.model import TenantId, Upstream
 
 IDLE_SECONDS = 4.0
+BRIEFLY = 0.002  # seconds without use; the loop tells what has come before that, nearly always
 MAX_IDLE = 256
 MAX_CONNECTIONS = 20_000
 MAX_RESPONSE_HEAD = 64 * 1024
@@ -196,13 +200,11 @@ class HttpPool:
 
     def __init__(self, upstream: Upstream, tls: Callable[[], ssl.SSLContext]) -> None:
         parts = urlsplit(upstream.url)
-        self.upstream = upstream
-        self.host = parts.hostname or ""
-        self.port = parts.port or (443 if parts.scheme == "https" else 80)
         self.path = (parts.path or "/").encode("ascii")
         self.query = parts.query.encode("ascii")
         self.authority = parts.netloc.rpartition("@")[2].encode("ascii")
-        self._tls = tls if parts.scheme == "https" else None
+        self.upstream = upstream
+        self._dialer = Dialer(upstream, tls)
         self._idle: dict[TenantId, list[HttpLine]] = {}
         self._idle_count = 0
         self._open: set[HttpLine] = set()
@@ -219,25 +221,23 @@ class HttpPool:
     def take(self, request: ProxiedRequest) -> HttpLine | None:
         """An idle connection of this tenant."""
         idle = self._idle.get(request.tenant)
+        if not idle:
+            return None
+        briefly = asyncio.get_running_loop().time() - BRIEFLY
         while idle:
             connection = idle.pop()
             self._idle_count -= 1
-            if not connection.transport.is_closing():
+            if connection.transport.is_closing():
+                continue
+            if connection.idle_since > briefly or not has_news(connection.transport):
                 return connection
+            connection.transport.abort()
         return None
 
     async def connect(self, request: ProxiedRequest) -> HttpLine:
         if len(self._open) >= MAX_CONNECTIONS:
             raise OSError("too many connections to this upstream")
-        loop = asyncio.get_running_loop()
-        async with asyncio.timeout(self.upstream.timeouts.connect.total_seconds()):
-            _, connection = await loop.create_connection(
-                lambda: HttpLine(self, request.tenant),
-                self.host,
-                self.port,
-                ssl=self._tls() if self._tls is not None else None,
-                server_hostname=self.host if self._tls is not None else None,
-            )
+        connection = await self._dialer.dial(lambda: HttpLine(self, request.tenant))
         self._open.add(connection)
         return connection
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from vestibule.gateway.headers import Header
+from vestibule.model import Upstream
 
 if TYPE_CHECKING:
     from vestibule.gateway.request import ProxiedRequest
@@ -64,6 +65,9 @@ class Line(Protocol):
 
 class Pool(Protocol):
     """One upstream, and the lines to it."""
+
+    @property
+    def upstream(self) -> Upstream: ...
 
     @property
     def takes_whole_requests(self) -> bool:

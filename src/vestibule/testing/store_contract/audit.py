@@ -49,6 +49,17 @@ class AuditContract:
         assert head is not None
         assert (head.sequence, head.hash) == (3, previous)
 
+    async def test_many_events_at_once_are_all_there_in_their_order(self, open_store: StoreOpener) -> None:
+        store = await open_store()
+        events = [an_audit_event(tenant="ab"[n % 2], request_id=f"{n}", reason=STRANGE) for n in range(137)]
+        written = await store.audit.record_all(events)
+        assert [one.event for one in written] == events
+        assert list(await store.audit.tail(limit=200)) == events[::-1]
+        links = [*await store.audit.links("a"), *await store.audit.links("b")]
+        assert [(one.sequence, one.hash) for one in links] == [
+            (one.sequence, one.hash) for one in sorted(written, key=lambda one: (one.event.tenant, one.sequence))
+        ]
+
     async def test_a_chain_is_read_in_pages(self, open_store: StoreOpener) -> None:
         store = await open_store()
         await store.audit.record_all([an_audit_event() for _ in range(5)])
