@@ -33,6 +33,23 @@ def test_an_upstream_gets_a_name_from_its_url(url: str, name: str) -> None:
     assert name_for(url, ()) == name
 
 
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("python server.py", "server"),
+        ("python3.11 -m tickets_server", "tickets-server"),
+        ("/usr/bin/node ./dist/weather.js --fast", "weather"),
+        ("npx -y @acme/tickets-mcp", "tickets-mcp"),
+        ("uvx mcp-server-git", "mcp-server-git"),
+        ("uv run admin.py", "server"),
+        ("./tickets", "tickets"),
+    ],
+)
+def test_a_command_gets_a_name_from_what_it_starts(command: str, name: str) -> None:
+    given = overrides((), None, command.split(), debug=False)
+    assert given["upstreams"] == [{"name": name, "command": command.split()}]
+
+
 def test_names_do_not_collide() -> None:
     given = overrides(
         ["http://localhost:1/mcp", "http://localhost:2/mcp", "mine=http://localhost:3/mcp?a=b"], None, debug=False
@@ -85,6 +102,17 @@ def test_serve_runs_without_a_file_and_stops_at_a_signal(
     assert "Traceback" not in err
     for name in ("vestibule.db", "vestibule.keys"):
         assert (tmp_path / name).stat().st_mode & 0o077 == 0
+
+
+def test_serve_puts_a_command_behind_sign_in(tmp_path: Path) -> None:
+    port = free_port()
+    (tmp_path / "tickets.py").write_text("import sys; sys.stdin.read()")
+    with serving(tmp_path, port, "--", sys.executable, "tickets.py") as process:
+        assert httpx2.post(f"http://127.0.0.1:{port}/tickets/mcp", trust_env=False).status_code == 401
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert f"MCP: http://127.0.0.1:{port}/tickets/mcp" in err
 
 
 def test_a_signal_during_the_start_ends_it(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from vestibule.config.client_rules import (
     permissions_are_about_scopes_there_are,
     scopes_of_clients_exist,
 )
+from vestibule.config.command_rules import COMMAND_RULES
 from vestibule.config.forward_auth_rules import FORWARD_AUTH_RULES
 from vestibule.config.limit_rules import (
     grants_are_not_locked_out,
@@ -66,6 +67,7 @@ from vestibule.config.secret_rules import (
     there_is_one_root_secret,
 )
 from vestibule.config.socket_rules import sockets_are_on_this_computer
+from vestibule.config.sse_rules import SSE_RULES
 from vestibule.config.tenant_rules import (
     clients_of_tenants_are_somebodys,
     tenant_domains_are_organisations,
@@ -340,6 +342,7 @@ RULES: tuple[Rule, ...] = (
     refresh_tokens_outlive_access_tokens,
     *RESOURCE_SERVER_RULES,
     *FORWARD_AUTH_RULES,
+    *COMMAND_RULES,
     store_is_one_we_have,
     replicas_share_everything,
     parts_are_known_where_they_count,
@@ -349,4 +352,5 @@ RULES: tuple[Rule, ...] = (
     collector_answers_in_time,
     *TLS_RULES,
     *WORKER_RULES,
+    *SSE_RULES,
 )

@@ -49,3 +49,5 @@ JWKS_CACHE_TTL = timedelta(hours=1)
 JWKS_CACHE_TTL_BOUNDS = (timedelta(seconds=1), timedelta(hours=24))
 
 MIN_SECRET_LENGTH = 16  # characters of any secret but the root secret, which has rules of its own
+COMMAND_IDLE = timedelta(minutes=10)
+COMMAND_IDLE_BOUNDS = (timedelta(seconds=5), timedelta(days=1))

@@ -8,16 +8,6 @@ from vestibule.errors import Fault
 _THE_PROXYS = "its calls do not pass here: your proxy relays them"
 
 
-def upstreams_are_found(configuration: Configuration) -> Iterator[Fault]:
-    for index, upstream in enumerate(configuration.upstreams):
-        if upstream.served_by == "gateway" and not upstream.url:
-            yield Fault(
-                f"upstreams[{index}].url",
-                "it is missing: nobody knows where the MCP server is",
-                "give its URL; or served_by: proxy, if your own proxy relays the calls",
-            )
-
-
 def what_a_proxy_serves_is_the_proxys(configuration: Configuration) -> Iterator[Fault]:
     for index, upstream in enumerate(configuration.upstreams):
         where = f"upstreams[{index}]"
@@ -25,12 +15,11 @@ def what_a_proxy_serves_is_the_proxys(configuration: Configuration) -> Iterator[
             if upstream.trust_routing_headers:
                 yield Fault(f"{where}.trust_routing_headers", "here the body decides", "remove it")
             continue
-        if upstream.url:
-            yield Fault(f"{where}.url", _THE_PROXYS, "remove it, and name the server in the proxy's configuration")
+        for key in ("url", "socket", "transport", "timeouts"):
+            if key in upstream.model_fields_set:
+                yield Fault(f"{where}.{key}", _THE_PROXYS, "remove it, and say it in the proxy's configuration")
         if upstream.credential.kind != "none":
             yield Fault(f"{where}.credential", _THE_PROXYS, "remove it, and let the proxy set the header")
-        if "timeouts" in upstream.model_fields_set:
-            yield Fault(f"{where}.timeouts", _THE_PROXYS, "remove it, and say it in the proxy's configuration")
         if upstream.hide_denied:
             yield Fault(f"{where}.hide_denied", _THE_PROXYS, "remove it; calls are refused all the same")
 
@@ -54,4 +43,4 @@ def notes_on_forward_auth(configuration: Configuration) -> Iterator[str]:
             )
 
 
-FORWARD_AUTH_RULES = (upstreams_are_found, what_a_proxy_serves_is_the_proxys, proxies_that_ask_are_named)
+FORWARD_AUTH_RULES = (what_a_proxy_serves_is_the_proxys, proxies_that_ask_are_named)

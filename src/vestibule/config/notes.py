@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from vestibule.config.admin_rules import notes_on_administration
+from vestibule.config.command_rules import notes_on_commands
 from vestibule.config.foreign import FOREIGN_NAMES
 from vestibule.config.forward_auth_rules import notes_on_forward_auth
 from vestibule.config.models import Configuration
@@ -27,6 +28,7 @@ def notes_on(configuration: Configuration, environ: Mapping[str, str]) -> Sequen
         for one in configuration.resource_server.issuers
         if one.any_app
     ]
+    notes += notes_on_commands(configuration)
     notes += notes_on_tenants(configuration)
     notes += notes_on_administration(configuration)
     notes += notes_on_forward_auth(configuration)

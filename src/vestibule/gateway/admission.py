@@ -94,7 +94,7 @@ class Admission:
 
     def _check_proof(self, principal: Principal) -> str:
         """RFC 9449 §7: this very request proves the key that its token is for. Returns the nonce to use next."""
-        request, url = self._exchange.request, self._exchange.route.resource.identifier
+        request, url = self._exchange.request, self._exchange.route.url
         proofs = [value.decode("latin-1") for name, value in request.headers if name == b"dpop"]
         authorization = dict(request.headers)[b"authorization"]
         method = request.method.decode("ascii")

@@ -43,9 +43,8 @@ if TYPE_CHECKING:
 PATH = b"/auth"
 REFUSAL = b"x-vestibule-refusal"  # nginx throws the body of a refusal away, and can pass on a header
 _TOLD = (b"x-forwarded-uri", b"x-forwarded-host", b"x-forwarded-proto")
-_METHODS = (b"x-forwarded-method", b"x-original-method")
 _PARTIAL = b"x-envoy-auth-partial-body"
-_SAID = frozenset((*_TOLD, *_METHODS, _PARTIAL))
+_METHODS = (b"x-forwarded-method", b"x-original-method")
 
 
 class ForwardAuth:
@@ -70,13 +69,15 @@ class AuthExchange(Exchange):
         """Always: which method it is must not be able to keep a call out of the trail."""
         return True
 
-    def check_addressed(self, host: bytes, hosts: frozenset[bytes]) -> None:
+    def check_addressed(self, host: bytes, changing: Mapping[bytes, bytes], hosts: frozenset[bytes]) -> None:
         self._forward_auth = check_asker(self)
         request = self.request
-        told = told_headers(request.headers)
+        told = told_headers(request.headers, (*_TOLD, *_METHODS, _PARTIAL))
         self._find_resource(told)
         request.method = asked_method(request.method, told)
-        self._has_body = has_body(request.headers, told)
+        self._has_body = changing.get(b"content-length", b"0").strip(b"0") != b"" or b"transfer-encoding" in changing
+        if told.get(_PARTIAL, b"false").lower() != b"false":
+            self._has_body = False  # its end is not here: another reader may read something else
         check_query(told.get(b"x-forwarded-uri", b"").partition(b"?")[2])
         check_host(told.get(b"x-forwarded-host", host), hosts)
 
@@ -135,6 +136,7 @@ class QuestionExchange(AuthExchange):
     __slots__ = ()
 
     def _find_resource(self, told: Mapping[bytes, bytes]) -> None:
+        gateway = self.lane.gateway
         if missing := [name.decode() for name in _TOLD if name not in told]:
             raise ProxyDenied(
                 "The proxy does not say what it asks about.",
@@ -142,7 +144,7 @@ class QuestionExchange(AuthExchange):
                 detail=f"without {', '.join(missing)}",
             )
         path = told[b"x-forwarded-uri"].partition(b"?")[0]
-        route = self.lane.gateway.routes.get(PATH + path)
+        route = gateway.routes.get(PATH + path)
         is_resource = path.startswith(b"/") and route is not None and route.exchange is AuthExchange
         if route is None or not is_resource or told[b"x-forwarded-proto"] != self._forward_auth.scheme:
             raise ProxyDenied(
@@ -165,25 +167,15 @@ def check_asker(exchange: Exchange) -> ForwardAuth:
     return forward_auth
 
 
-def told_headers(headers: Sequence[Header]) -> dict[bytes, bytes]:
+def told_headers(headers: Sequence[Header], names: Sequence[bytes]) -> dict[bytes, bytes]:
     """What the proxy says of the request it has, each thing once. Raises `BadRequest`."""
     told: dict[bytes, bytes] = {}
     for name, value in headers:
-        if name in _SAID:
+        if name in names:
             if name in told:
                 raise BadRequest(f"The header {name.decode('ascii')} stands more than once.", action="Send it once.")
             told[name] = value
     return told
-
-
-def has_body(headers: Sequence[Header], told: Mapping[bytes, bytes]) -> bool:
-    """Whether the sub-request brings the body, all of it: where its end is missing, others may read something else."""
-    if told.get(_PARTIAL, b"false").lower() != b"false":
-        return False
-    return any(
-        name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0") != b"")
-        for name, value in headers
-    )
 
 
 def asked_method(own: bytes, told: Mapping[bytes, bytes]) -> bytes:
@@ -206,6 +198,7 @@ def auth_route(route: "Route", authenticator: Authenticator) -> "Route":
     return replace(
         route,
         pool=NOWHERE,
+        takes_preflights=False,  # a proxy would take the answer for its leave
         reading=route.judge.permission.reading(route.resource),  # what only the trail wants to know, it does without
         sessions=_PassedSessions(authenticator),
         limits=replace(route.limits, max_body=min(route.limits.max_body, MAX_READ)),
@@ -246,7 +239,11 @@ class _Nowhere:
 
     def tick(self, now: float) -> None: ...
 
+    def revoke(self, unwelcome: Callable[[Principal], bool]) -> None: ...
+
     def close(self) -> None: ...
+
+    async def wait_closed(self) -> None: ...
 
 
 NOWHERE = _Nowhere()

@@ -7,6 +7,8 @@ connection closes after the answer, and the client, as HTTP has it, sends it aga
 """
 
 import asyncio
+import weakref
+from collections import deque
 from collections.abc import Coroutine, Mapping, Sequence
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, NoReturn, cast
@@ -29,11 +31,13 @@ from vestibule.gateway.checks import (
     check_single,
     check_version,
 )
+from vestibule.gateway.declined import read_rest
 from vestibule.gateway.exchange import Exchange
 from vestibule.gateway.framing import Framing
 from vestibule.gateway.headers import Header
 from vestibule.gateway.lasting import Lasting, apart, weight_of
 from vestibule.gateway.patience import Patience, Turn
+from vestibule.gateway.preflight import Preflight
 from vestibule.gateway.request import ProxiedRequest
 from vestibule.gateway.sockets import has_left
 from vestibule.gateway.weight import MAX_URL, Weight
@@ -44,6 +48,9 @@ if TYPE_CHECKING:
 
 WRITE_AHEAD = 32 * 1024  # bytes that wait for a client before its upstream is not read; one read is up to 256 KiB more
 LINGER = 1.0  # seconds to let a client read an answer that came before it had finished speaking
+
+
+_NOTHING: deque[Any] = deque()  # what has been pipelined: see on_message_begin
 
 
 class _StopReading(Exception):
@@ -59,17 +66,38 @@ class Hold(Enum):
 
 
 class _Flow(FlowControl):
-    """uvicorn's wish to stop reading is one among others: its going on must not end ours."""
+    """uvicorn's wish to stop reading is one among others: its going on must not end ours.
+
+    Made for every connection, so nothing is made for it before it is needed (an Event is a kilobyte).
+    """
 
     def __init__(self, lane: "Lane") -> None:
-        super().__init__(lane.transport)
-        self._lane = lane
+        self.read_paused = False
+        self.write_paused = False
+        self._writable: asyncio.Event | None = None  # once somebody waits for it
+        self._lane = weakref.ref(lane)  # it has us; a connection that is over is not to wait for the collector
+
+    async def drain(self) -> None:
+        if self.write_paused:
+            self._writable = self._writable or asyncio.Event()
+            await self._writable.wait()
+
+    def pause_writing(self) -> None:
+        self.write_paused = True
+
+    def resume_writing(self) -> None:
+        self.write_paused = False
+        if self._writable is not None:
+            self._writable.set()
+            self._writable = None
 
     def pause_reading(self) -> None:
-        self._lane.hold(Hold.APPLICATION)
+        if (lane := self._lane()) is not None:
+            lane.hold(Hold.APPLICATION)
 
     def resume_reading(self) -> None:
-        self._lane.release(Hold.APPLICATION)
+        if (lane := self._lane()) is not None:
+            lane.release(Hold.APPLICATION)
 
 
 class Lane(HttpToolsProtocol):
@@ -79,11 +107,13 @@ class Lane(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.pipeline = _NOTHING
         self.parser = httptools.HttpRequestParser(self)  # without uvicorn's leniency for data after a close
         self._exchange: Exchange | None = None
         self._is_ours = False
         self._deaf = False
         self._swallowing = False
+        self._declined: Framing | None = None  # of a body behind the offer of another protocol
         self._head_done = False
         self._body_over = True
         self._weight = Weight(self.gateway.limits)
@@ -134,7 +164,8 @@ class Lane(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             # Java's client offers h2c with every first request. Declining is to go on as if nothing had been offered
             # (RFC 9110 §7.8); llhttp has stopped there, so what follows the request is for a new parser.
-            self.parser = httptools.HttpRequestParser(self)
+            declined, self._declined = self._declined, None
+            self.parser = read_rest(self, declined) if declined else httptools.HttpRequestParser(self)
             return int(upgrade.args[0])
         except httptools.HttpParserError:
             self._refuse_connection(BadRequest("The request is not well-formed HTTP/1.1."))
@@ -174,13 +205,14 @@ class Lane(HttpToolsProtocol):
         # With an answer on its way or waiting to be read, the next request is not: refusals cost us ten times the bytes
         # that they cost a client, and a client that reads as it should is never here.
         if self._in_flight() or self.is_unread:
-            self._stop_reading()
+            self.stop_reading()
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
         self._is_ours = False
         self._head_done = False
         self._body_over = False
+        self._declined = None
         self._weight.begin()
         self._address = None
 
@@ -232,6 +264,8 @@ class Lane(HttpToolsProtocol):
             self._exchange.body(body)
 
     def on_message_complete(self) -> None:
+        if self._declined:
+            return  # only its head is; see `declined`
         self._body_over = True
         if not self._is_ours:
             super().on_message_complete()
@@ -266,6 +300,8 @@ class Lane(HttpToolsProtocol):
             raise _StopReading
         if self.parser.should_upgrade():
             self.headers = [(name, value) for name, value in self.headers if name not in (b"upgrade", b"connection")]
+            length, chunked = int(changing.get(b"content-length", b"0")), b"transfer-encoding" in changing
+            self._declined = Framing(length or None, chunked) if length or chunked else None
 
     # --- one request ------------------------------------------------------------------------------------------------
 
@@ -278,7 +314,8 @@ class Lane(HttpToolsProtocol):
         length = int(single[b"content-length"]) if b"content-length" in single else None
         chunked = b"transfer-encoding" in single
         framing = Framing(length, chunked)
-        self._exchange = exchange = route.exchange(
+        kind = Preflight if method == b"OPTIONS" and route.takes_preflights else route.exchange
+        self._exchange = exchange = kind(
             self,
             route,
             ProxiedRequest(method, query, self.headers, framing, era=lasting.era, parts=(lasting, changing)),
@@ -291,14 +328,18 @@ class Lane(HttpToolsProtocol):
             if len(single) < len(changing):
                 check_single(changing)
             lasting.check_single()
-            check_method(method, route.methods)
+            exchange.check_addressed(lasting.host, single, gateway.hosts)
+            exchange.origin = check_origin(lasting.origin, gateway.origins)
+            if kind is not Preflight:
+                check_method(method, route.methods)
             check_version(version)
-            exchange.check_addressed(lasting.host, gateway.hosts)
-            check_origin(lasting.origin, gateway.origins)
             check_length(length, gateway.limits.max_body)
             check_framing(method, length, chunked=chunked)
             check_query(query)
-            Admission(self, exchange, lasting.session).begin(lasting.presented)
+            if isinstance(exchange, Preflight):
+                exchange.answer()
+                return
+            Admission(self, exchange, lasting.session if exchange.has_sessions else None).begin(lasting.presented)
         except Refusal as refusal:
             exchange.fail(refusal)
 
@@ -459,7 +500,8 @@ class Lane(HttpToolsProtocol):
         if self._body_over:
             self._patience.begin(Turn.REQUEST, self.loop.time())
 
-    def _stop_reading(self) -> None:
+    def stop_reading(self) -> None:
+        """What comes now is another request, and it is not read. Only for what a parser calls."""
         self._deaf = True
         self.is_closing_soon = True
         if self._exchange is not None:

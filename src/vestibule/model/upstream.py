@@ -39,7 +39,7 @@ class Command:
     working_directory: str = ""
     instances: Literal["per-principal", "shared"] = "per-principal"  # shared: one for each tenant
     idle: timedelta = timedelta(minutes=10)  # until one that nobody asks is stopped
-    stop_grace: timedelta = timedelta(seconds=5)  # from the end of its input to SIGTERM, and from there to SIGKILL
+    stop_grace: timedelta = timedelta(seconds=2)  # from the end of its input to SIGTERM, and from there to SIGKILL
     max_instances: int = 100
 
 
@@ -78,4 +78,5 @@ class Resource:
     path: str  # the request path that it answers at
     upstream: Upstream
     aliases: tuple[str, ...] = ()  # identifiers that an old client may name instead
+    message_path: str = ""  # of HTTP+SSE (2024-11-05): where messages go; `path` is the stream's
     must_be_named: bool = False  # never what a request means that names none; none of its scopes is offered by itself

@@ -1,4 +1,4 @@
-"""Server-sent events on their way past: whole events, one at a time, with their data rewritten.
+"""Server-sent events: rewritten on their way past, or read by us, one at a time.
 
 Source: HTML standard §9.2.6 (interpreting an event stream). Lines end with LF, CRLF or CR; an empty line ends an event.
 Only what is rewritten is written anew; an event whose data stays is passed on to the byte.
@@ -6,12 +6,14 @@ Only what is rewritten is written anew; an event whose data stays is passed on t
 
 import re
 from collections.abc import Callable
+from typing import NamedTuple
 
 Rewrite = Callable[[bytes], bytes]
 
 _END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 _LINES = re.compile(rb"\r\n|\n|\r")
 _LONGEST_END = 4  # bytes
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class EventTooLong(ValueError):
@@ -61,6 +63,82 @@ class EventRewriter:
             return event + end
         rest = [line for line in lines if line and not _is_data(line)]
         return b"\n".join([*rest, *(b"data: " + line for line in after.split(b"\n"))]) + b"\n\n"
+
+
+class Event(NamedTuple):
+    name: bytes
+    data: bytes  # its lines joined by LF
+    id: bytes  # the last one that the stream has named
+    retry: int | None  # milliseconds; as this event says
+
+
+class EventReader:
+    """Events as a browser would dispatch them, whatever pieces they come in. An event that does not end is none."""
+
+    def __init__(self, *, longest: int) -> None:
+        """`longest`: bytes of one event."""
+        self._longest = longest
+        self._line = bytearray()
+        self._after_cr = False
+        self._is_first = True
+        self._size = 0
+        self._name = b""
+        self._data: list[bytes] = []
+        self._id = b""
+        self._retry: int | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Bytes of an event that has not ended."""
+        return self._size + len(self._line)
+
+    def feed(self, data: bytes) -> list[Event]:
+        """The events that are whole now. Raises `EventTooLong`."""
+        if not data:
+            return []
+        if self._after_cr and data.startswith(b"\n"):
+            data = data[1:]  # of a CRLF that came in two pieces
+        found: list[Event] = []
+        at = 0
+        for end in _LINES.finditer(data):
+            self._line += data[at : end.start()]
+            self._take_line(found)
+            at = end.end()
+        self._line += data[at:]
+        self._after_cr = data.endswith(b"\r")
+        if self.waiting > self._longest:
+            raise EventTooLong(f"an event is longer than {self._longest} bytes")
+        return found
+
+    def _take_line(self, found: list[Event]) -> None:
+        line = bytes(self._line)
+        self._line.clear()
+        if self._is_first:
+            self._is_first = False
+            line = line.removeprefix(_BYTE_ORDER_MARK)
+        self._size += len(line)
+        if self._size > self._longest:
+            raise EventTooLong(f"an event is longer than {self._longest} bytes")
+        if line:
+            self._take_field(line)
+        else:
+            self._dispatch(found)
+
+    def _dispatch(self, found: list[Event]) -> None:
+        if self._data or self._retry is not None:
+            found.append(Event(self._name or b"message", b"\n".join(self._data), self._id, self._retry))
+        self._name, self._data, self._retry, self._size = b"", [], None, 0
+
+    def _take_field(self, line: bytes) -> None:
+        name, value = line.partition(b":")[0], _value(line)
+        if name == b"data":
+            self._data.append(value)
+        elif name == b"event":
+            self._name = value
+        elif name == b"id" and b"\0" not in value:
+            self._id = value
+        elif name == b"retry" and value.isdigit() and len(value) < 10:
+            self._retry = int(value)
 
 
 def _is_data(line: bytes) -> bool:

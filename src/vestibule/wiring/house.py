@@ -245,9 +245,9 @@ class House:
             address_of=partial(caller_address, trusted=trusted_proxies),
             limits=GatewayLimits(max_body=configuration.http.max_body, max_head=configuration.http.max_head),
             log=event_logger("gateway"),
-            forward_auth=make_forward_auth(configuration, ring, entropy),
             hsts=(hsts_value(configuration) or "").encode("ascii"),
             predecessor=predecessor.gateway if predecessor is not None and has_same_ca else None,
+            forward_auth=make_forward_auth(configuration, ring, entropy),
         )
         office = make_office(server, resources)
         tenant_office = TenantOffice(configuration, store, server)

@@ -45,7 +45,7 @@ def _policy_at(path: Path) -> PolicyConfig:
 
 
 def _resources(configuration: Configuration) -> dict[str, Resource]:
-    return {resource.upstream.name: resource for resource in make_resources(configuration)}
+    return {resource.upstream.name: resource for resource in make_resources(configuration) if not resource.message_path}
 
 
 def _named_in(examples: Sequence[PolicyExample]) -> dict[str, Resource]:

@@ -209,7 +209,7 @@ class Serving:
         configuration, plane = self.house.configuration, self.house.plane
         return Running(
             public_url=configuration.public_url,
-            mcp_urls=tuple(one.identifier for one in make_resources(configuration)),
+            mcp_urls=tuple(one.identifier for one in make_resources(configuration) if not one.message_path),
             signs_in_with=tuple(provider.title for provider in plane.server.providers.values())
             if configuration.signs_people_in
             else plane.authorization_servers,

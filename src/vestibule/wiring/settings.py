@@ -25,7 +25,9 @@ from vestibule.model import (
 )
 from vestibule.protocol.registration import CLIENT_CREDENTIALS, DEVICE_CODE, JWT_BEARER, TOKEN_EXCHANGE
 from vestibule.wiring.administration import issued_for, permissions_of
+from vestibule.wiring.commands import command_of
 from vestibule.wiring.limits import token_limits
+from vestibule.wiring.sse_clients import sse_resources
 
 _GRANTS = {
     "authorization_code": ("authorization_code", "refresh_token"),
@@ -37,7 +39,7 @@ _GRANTS = {
 
 
 def make_resources(configuration: Configuration) -> tuple[Resource, ...]:
-    """Each upstream at /{name}/mcp; a single one also, and first, at /mcp."""
+    """Each upstream at /{name}/mcp; a single one also, and first, at /mcp. Then the same for HTTP+SSE clients."""
     base, prefix = configuration.public_url, urlsplit(configuration.public_url).path
     resources = []
     for one in configuration.upstreams:
@@ -46,7 +48,7 @@ def make_resources(configuration: Configuration) -> tuple[Resource, ...]:
             aliases = (base, f"{base}/")
             resources.append(Resource(f"{base}/mcp", f"{prefix}/mcp", upstream, aliases))
         resources.append(Resource(f"{base}/{one.name}/mcp", f"{prefix}/{one.name}/mcp", upstream))
-    return tuple(resources)
+    return (*resources, *sse_resources(configuration, resources))
 
 
 def _upstream(one: UpstreamConfig) -> Upstream:
@@ -56,9 +58,11 @@ def _upstream(one: UpstreamConfig) -> Upstream:
     return Upstream(
         name=one.name,
         url=one.url,
+        transport=one.spoken,
+        command=command_of(one),
+        socket=one.socket,
         served_by=one.served_by,
         trust_routing_headers=one.trust_routing_headers,
-        socket=one.socket,
         access=one.access,
         scopes=one.scopes.default,
         optional_scopes=tuple(scope for scope in one.scopes.offered if scope not in one.scopes.default),

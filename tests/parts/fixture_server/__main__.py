@@ -1,4 +1,4 @@
-"""`python -m tests.parts.fixture_server PORT`"""
+"""`python -m tests.parts.fixture_server PORT`, `PORT sse`, or `--stdio`."""
 
 import asyncio
 import sys
@@ -39,7 +39,15 @@ def fixture_server() -> MCPServer:
 
 
 def main() -> None:
-    app = fixture_server().streamable_http_app(event_store=EventsInMemory(), retry_interval=100)
+    if sys.argv[1] == "--stdio":
+        fixture_server().run("stdio")
+        return
+    server = fixture_server()
+    app = (
+        server.sse_app()
+        if sys.argv[2:] == ["sse"]
+        else server.streamable_http_app(event_store=EventsInMemory(), retry_interval=100)
+    )
     config = uvicorn.Config(app, port=int(sys.argv[1]), log_level="warning", timeout_graceful_shutdown=1, http="h11")
     asyncio.run(uvicorn.Server(config).serve())
 

@@ -5,11 +5,11 @@ streamable HTTP as far as an exchange can tell: what is a child process or an HT
 head and a body as well. Nothing here waits; whoever cannot be written to says so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from vestibule.gateway.headers import Header
-from vestibule.model import Upstream
+from vestibule.model import Principal, Upstream
 
 if TYPE_CHECKING:
     from vestibule.gateway.request import ProxiedRequest
@@ -86,5 +86,11 @@ class Pool(Protocol):
     def tick(self, now: float) -> None:
         """About once a second, with the loop's time."""
 
+    def revoke(self, unwelcome: Callable[[Principal], bool]) -> None:
+        """What is kept for those principals from one request to the next ends."""
+
     def close(self) -> None:
-        """End everything at once."""
+        """End everything at once, or begin to."""
+
+    async def wait_closed(self) -> None:
+        """Returns when nothing is left. After `close`."""
