@@ -337,6 +337,16 @@ async def test_one_method_is_told_of_a_request(site: Site, method: str, told: di
     assert (await site.ask(token(site), method=method, headers=told)).status_code == status
 
 
+async def test_a_pages_preflight_is_nobodys_leave(tmp_path: Path, upstream: RecordingUpstream) -> None:
+    """A 2xx here is what lets a request pass: at /auth no preflight has one, whoever asks from wherever."""
+    asked = {"Origin": "https://app.example", "Access-Control-Request-Method": "POST"}
+    async with site_without_proxy(tmp_path, upstream, origins=["https://app.example"]) as site:
+        headers = {**told_by(site, **{"X-Forwarded-Method": "OPTIONS"}), **asked}
+        for path in ("/auth", f"/auth{PATH}"):
+            for method in ("GET", "OPTIONS"):
+                assert (await site.ask(None, path, method=method, headers=headers)).status_code == 405
+
+
 async def test_a_token_bound_to_a_key_is_proven_for_the_request_that_is_asked_about(site: Site) -> None:
     key = SigningKey("", "ES256")
     proofs = site.inner.house.plane.server.proofs
