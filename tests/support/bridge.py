@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from tests.support.stdio import META, ODD_SERVER
+from vestibule.errors import Refusal
 from vestibule.gateway.framing import Framing
 from vestibule.gateway.headers import Header
 from vestibule.gateway.request import ProxiedRequest
@@ -41,6 +42,9 @@ class Answer:
     def upstream_lost(self, reason: str) -> None:
         self.lost = reason
         self.over.set()
+
+    def upstream_refused(self, refusal: Refusal) -> None:
+        self.upstream_lost(refusal.message)
 
     def upstream_paused(self) -> None: ...
     def upstream_resumed(self) -> None: ...

@@ -38,7 +38,7 @@ from vestibule.protocol.routing_headers import read_routing_headers
 from vestibule.protocol.vouching import REQUEST_ID
 
 if TYPE_CHECKING:
-    from vestibule.gateway.gateway import Route
+    from vestibule.gateway.routes import Route
 
 PATH = b"/auth"
 REFUSAL = b"x-vestibule-refusal"  # nginx throws the body of a refusal away, and can pass on a header

@@ -44,7 +44,8 @@ from vestibule.gateway.weight import MAX_URL, Weight
 from vestibule.protocol.caller import network_of
 
 if TYPE_CHECKING:
-    from vestibule.gateway.gateway import Gateway, Route
+    from vestibule.gateway.gateway import Gateway
+    from vestibule.gateway.routes import Route
 
 WRITE_AHEAD = 32 * 1024  # bytes that wait for a client before its upstream is not read; one read is up to 256 KiB more
 LINGER = 1.0  # seconds to let a client read an answer that came before it had finished speaking

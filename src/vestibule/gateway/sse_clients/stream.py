@@ -15,8 +15,8 @@ from vestibule.gateway.sse_clients.session import SseSession
 from vestibule.model import Principal
 
 if TYPE_CHECKING:
-    from vestibule.gateway.gateway import Route
     from vestibule.gateway.lane import Lane
+    from vestibule.gateway.routes import Route
 
 
 class SseStream(Exchange):
