@@ -184,6 +184,10 @@ class Gateway:
         if self._log is not None:
             self._log(event, **facts)
 
+    def count_absence(self, member: str) -> None:
+        """A member of an aggregate is missing from an answer."""
+        self.counters.absences[member] = self.counters.absences.get(member, 0) + 1
+
     def start(self) -> None:
         """Begin watching the clock. Needs a running loop."""
         self._ticker = asyncio.create_task(self._tick())
