@@ -17,6 +17,8 @@ from tests.support.house import open_door
 from tests.support.stdio import LegacyClient, odd, odd_door, sign_in_as, text_of, tool
 from vestibule.gateway.upstreams.backoff import Backoff
 
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="it looks into /proc, or is about Linux")
+
 
 def said(answer: Answer) -> Any:
     text = bytes(answer.body).split(b"data: ")[-1]
@@ -91,7 +93,8 @@ async def test_one_that_nobody_asks_is_stopped() -> None:
     made = bench(idle=timedelta(seconds=60))
     pid = said(await made.tool("echo")[0].wait())["pid"]
     waiting, line = made.tool("never")
-    await asyncio.sleep(0.1)
+    while not any(server.waiting for server in made.pool._fleet._servers):
+        await asyncio.sleep(0.01)
     made.tick(61)
     assert not waiting.over.is_set()
     line.abandon()
@@ -110,6 +113,7 @@ async def test_it_ends_when_it_is_told_to_whether_it_listens_or_not(flags: tuple
     await gone(pid)
 
 
+@on_linux
 async def test_what_it_has_started_ends_with_it() -> None:
     made = bench("--forks")
     pid = said(await made.tool("echo")[0].wait())["pid"]
@@ -128,6 +132,7 @@ async def test_one_that_closes_its_output_is_ended() -> None:
     await closed(made)
 
 
+@on_linux
 async def test_a_line_without_end_ends_it_and_fills_no_memory() -> None:
     made = bench()
     await made.tool("echo")[0].wait()
@@ -213,7 +218,7 @@ async def test_a_revoked_grant_ends_the_servers_of_its_person(tmp_path: Path) ->
         assert text_of(await tool(door, grace.access_token, "echo"))["pid"] == other
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
+@on_linux
 async def test_a_gateway_that_is_killed_leaves_no_child_behind() -> None:
     program = (
         "import asyncio, sys\n"
