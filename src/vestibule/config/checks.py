@@ -12,6 +12,7 @@ from vestibule.config.admin_rules import (
     somebody_administers,
     the_scope_of_administration_is_ours,
 )
+from vestibule.config.aggregate_rules import AGGREGATE_RULES
 from vestibule.config.api_key_rules import (
     keys_open_what_only_keys_open,
     static_keys_are_strong,
@@ -343,6 +344,7 @@ RULES: tuple[Rule, ...] = (
     *RESOURCE_SERVER_RULES,
     *FORWARD_AUTH_RULES,
     *COMMAND_RULES,
+    *AGGREGATE_RULES,
     store_is_one_we_have,
     replicas_share_everything,
     parts_are_known_where_they_count,

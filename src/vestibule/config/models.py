@@ -18,6 +18,7 @@ from vestibule.config.addresses import (
     is_loopback_host,
 )
 from vestibule.config.admin import AdminConfig
+from vestibule.config.aggregate import AggregateConfig
 from vestibule.config.api_keys import ApiKeysConfig
 from vestibule.config.audit import AuditConfig
 from vestibule.config.authorization import (
@@ -233,6 +234,11 @@ class Configuration(Model):
         (),
         description="The MCP servers behind the door; at least one.",
         examples=[[{"name": "tickets", "url": "http://localhost:3000/mcp"}]],
+    )
+    aggregate: AggregateConfig = Field(
+        AggregateConfig(),
+        description="Several upstreams behind one address. See docs/aggregation.md.",
+        examples=[{"enabled": True, "members": ["tickets", "wiki"]}],
     )
     identity_providers: tuple[IdentityProviderConfig, ...] = Field(
         (),

@@ -23,8 +23,8 @@ from vestibule.protocol.messages import id_of
 from vestibule.protocol.rate_limit import rate_limit_headers
 
 if TYPE_CHECKING:
-    from vestibule.gateway.gateway import Route
     from vestibule.gateway.lane import Lane
+    from vestibule.gateway.routes import Route
 
 
 class State(IntEnum):

@@ -77,7 +77,8 @@ class Judge:
 
     def _decide(self, exchange: "Exchange", operation: Operation) -> None:
         exchange.operation = operation
-        self.permission.check(exchange.principal, exchange.route.resource, operation, self.clock().timestamp())
+        resource, meant = exchange.route.place(operation)
+        self.permission.check(exchange.principal, resource, meant, self.clock().timestamp())
 
     # --- the trail --------------------------------------------------------------------------------------------------
 
@@ -107,6 +108,7 @@ class Judge:
         self, exchange: "Exchange", operation: Operation, outcome: Outcome, refusal: Refusal | None = None
     ) -> AuditEvent:
         principal = exchange.principal
+        resource, operation = exchange.route.place(operation)
         facts = self.facts(operation.tool, operation.arguments) if self.facts and operation.arguments else _NO_FACTS
         return AuditEvent(
             at=self.clock(),
@@ -116,7 +118,7 @@ class Judge:
             actor=principal.user if principal is not None else "",
             client_id=principal.client_id if principal is not None else "",
             tenant=principal.tenant if principal is not None else DEFAULT_TENANT,  # as what is nobody's elsewhere
-            target=exchange.route.resource.identifier,
+            target=resource.identifier,
             reason="" if refusal is None else f"{refusal.code}: {refusal.detail or refusal.message}"[:500],
             address=exchange.lane.address(),
             tool=(operation.name or operation.method)[:200],

@@ -43,7 +43,8 @@ from vestibule.gateway.weight import MAX_URL, Weight
 from vestibule.protocol.caller import network_of
 
 if TYPE_CHECKING:
-    from vestibule.gateway.gateway import Gateway, Route
+    from vestibule.gateway.gateway import Gateway
+    from vestibule.gateway.routes import Route
 
 WRITE_AHEAD = 0  # bytes that may wait for a client while its upstream is read: one read brings up to 256 KiB
 LINGER = 1.0  # seconds to let a client read an answer that came before it had finished speaking
@@ -136,7 +137,7 @@ class Lane(HttpToolsProtocol):
         self._known: Lasting | None = None  # what the request before said that lasts
         self._holds = 0  # of Hold
         self._patience = Patience(self.gateway.limits, self.loop.time())
-        self._address: str | None = None  # of the caller of this request, once somebody wants to know
+        self._address: str | None = None  # of the caller, once somebody wants to know
         self.is_closing_soon = False
         self.last_write = 0.0
 
@@ -230,7 +231,6 @@ class Lane(HttpToolsProtocol):
         self._body_over = False
         self._declined = None
         self._weight.begin()
-        self._address = None
 
     def on_url(self, url: bytes) -> None:
         self.url += url
@@ -249,7 +249,10 @@ class Lane(HttpToolsProtocol):
             self._refuse_head()
 
     def on_headers_complete(self) -> None:
-        self._known, changing = apart(self.headers, self._known)
+        known = self._known
+        self._known, changing = apart(self.headers, known)
+        if self._known is not known:
+            self._address = None  # it hangs on the peer and on lines that last
         if not self._weight.add_head(self._known.size + weight_of(changing), len(self.headers)):
             self._refuse_head()
         single = dict(changing)

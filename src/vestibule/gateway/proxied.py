@@ -23,8 +23,8 @@ from vestibule.gateway.upstreams.lines import Line
 from vestibule.model import Era
 
 if TYPE_CHECKING:
-    from vestibule.gateway.gateway import Route
     from vestibule.gateway.lane import Lane
+    from vestibule.gateway.routes import Route
 
 DOCUMENT_SPEED = 500  # bytes per second; the silence of what comes slower than that adds up
 MAX_DISCARDED = 64 * 1024 * 1024
@@ -258,6 +258,13 @@ class ProxiedExchange(Exchange):
             self._give_up(reason)
         elif self.state is not State.DONE:
             self.fail(unavailable(self.route.name, reason))
+
+    def upstream_refused(self, refusal: Refusal) -> None:
+        self._line = None
+        if self.state is State.ANSWERING:
+            self._give_up(refusal.detail or refusal.message)
+        else:
+            self.fail(refusal)
 
     def _give_up(self, reason: str) -> None:
         """The answer cannot go on. What has not begun is a refusal; what has, breaks off."""

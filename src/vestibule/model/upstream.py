@@ -67,6 +67,7 @@ class Upstream:
     credential: StaticCredential | None = None
     timeouts: Timeouts = Timeouts()
     title: str = ""
+    members: tuple["Upstream", ...] = ()  # of an aggregate: those that it stands for; decided is by them alone
     hide_denied: bool = False  # leave tools out of listings that the caller may not call
 
 

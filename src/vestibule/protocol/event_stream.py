@@ -1,7 +1,8 @@
 """Server-sent events: rewritten on their way past, or read by us, one at a time.
 
 Source: HTML standard §9.2.6 (interpreting an event stream). Lines end with LF, CRLF or CR; an empty line ends an event.
-Only what is rewritten is written anew; an event whose data stays is passed on to the byte.
+Only what is rewritten is written anew; an event whose data stays is passed on to the byte. One whose data becomes
+nothing is left out.
 """
 
 import re
@@ -21,9 +22,13 @@ class EventTooLong(ValueError):
 
 
 class EventRewriter:
-    def __init__(self, rewrite: Rewrite, *, longest: int) -> None:
-        """`rewrite`: an event's data, its lines joined by LF → what it shall be. `longest`: bytes of one event."""
+    def __init__(self, rewrite: Rewrite, *, longest: int, rewrite_id: Rewrite | None = None) -> None:
+        """`rewrite`: an event's data, its lines joined by LF → what it shall be. `longest`: bytes of one event.
+
+        `rewrite_id`: the same for the ids of events, by which a client comes back; None: they stay.
+        """
         self._rewrite = rewrite
+        self._rewrite_id = rewrite_id
         self._longest = longest
         self._waiting = bytearray()
 
@@ -54,15 +59,21 @@ class EventRewriter:
 
     def _event(self, event: bytes, end: bytes) -> bytes:
         lines = _LINES.split(event)
+        rest = [self._other(line) for line in lines if line and not _is_data(line)]
+        is_same = rest == [line for line in lines if line and not _is_data(line)]
         data = [_value(line) for line in lines if _is_data(line)]
-        if not data:
-            return event + end
         before = b"\n".join(data)
-        after = self._rewrite(before)
-        if after == before:
+        after = self._rewrite(before) if data else b""
+        if after == before and is_same:
             return event + end
-        rest = [line for line in lines if line and not _is_data(line)]
-        return b"\n".join([*rest, *(b"data: " + line for line in after.split(b"\n"))]) + b"\n\n"
+        if before and not after:
+            return b""
+        return b"\n".join([*rest, *(b"data: " + line for line in after.split(b"\n") if data)]) + b"\n\n"
+
+    def _other(self, line: bytes) -> bytes:
+        if self._rewrite_id is None or not (line == b"id" or line.startswith(b"id:")):
+            return line
+        return b"id: " + self._rewrite_id(_value(line)) if _value(line) else line
 
 
 class Event(NamedTuple):

@@ -8,7 +8,8 @@ from vestibule.model import Resource
 
 def sse_resources(configuration: Configuration, resources: Sequence[Resource]) -> tuple[Resource, ...]:
     """Resources of their own, with tokens of their own. Who names none means the …/mcp beside it."""
-    return tuple(map(_beside, resources)) if configuration.serves_sse_clients else ()
+    relayed = (one for one in resources if one.upstream.served_by == "gateway")
+    return tuple(map(_beside, relayed)) if configuration.serves_sse_clients else ()
 
 
 def _beside(resource: Resource) -> Resource:

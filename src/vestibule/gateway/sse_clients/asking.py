@@ -20,7 +20,7 @@ from vestibule.model import Era, Principal
 from vestibule.protocol.messages import version_of
 
 if TYPE_CHECKING:
-    from vestibule.gateway.gateway import Route
+    from vestibule.gateway.routes import Route
 
 _EVENTS = b"text/event-stream"
 _VISIBLE = re.compile(rb"[\x21-\x7e]{1,1024}")

@@ -16,8 +16,8 @@ from vestibule.gateway.sse_clients.session import SseSession
 from vestibule.protocol.messages import asked_id, error_body, not_found_body, read_envelope
 
 if TYPE_CHECKING:
-    from vestibule.gateway.gateway import Route
     from vestibule.gateway.lane import Lane
+    from vestibule.gateway.routes import Route
 
 _TO_ALL = frozenset((b"user-agent", b"accept-language", b"traceparent", b"tracestate", b"baggage"))
 _ANSWER = b"Accepted"

@@ -8,6 +8,7 @@ head and a body as well. Nothing here waits; whoever cannot be written to says s
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from vestibule.errors import Refusal
 from vestibule.gateway.headers import Header
 from vestibule.model import Principal, Upstream
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 
 class Answered(Protocol):
-    """Who waits for an answer. Called in this order: a head, data, the end; or `upstream_lost` at any time, once.
+    """Who waits for an answer. Called in this order: a head, data, the end; or `upstream_lost`
+    (or `upstream_refused`) at any time, once.
 
     `upstream_flush` follows what came together. After `Line.abandon` nothing more is called.
     """
@@ -29,6 +31,9 @@ class Answered(Protocol):
     def upstream_end(self) -> None: ...
     def upstream_lost(self, reason: str) -> None:
         """There will be no (more of an) answer. `reason`: for the log."""
+
+    def upstream_refused(self, refusal: Refusal) -> None:
+        """There will be no answer, and this is what to say instead. In the place of `upstream_lost`."""
 
     def upstream_paused(self) -> None:
         """It takes no more of the body for now."""

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
+from vestibule.errors import Refusal
 from vestibule.gateway.framing import NO_BODY, Framing
 from vestibule.gateway.headers import Header
 from vestibule.gateway.refusals import unavailable
@@ -235,6 +236,9 @@ class _Stream:
     def upstream_lost(self, reason: str) -> None:
         self._channel.lose(reason)
 
+    def upstream_refused(self, refusal: Refusal) -> None:
+        self.upstream_lost(refusal.message)
+
     def upstream_paused(self) -> None: ...
 
     def upstream_resumed(self) -> None: ...
@@ -261,6 +265,9 @@ class _Post:
     def upstream_lost(self, reason: str) -> None:
         if not self.status.done():
             self.status.set_exception(OSError(reason))
+
+    def upstream_refused(self, refusal: Refusal) -> None:
+        self.upstream_lost(refusal.message)
 
     def upstream_paused(self) -> None: ...
 
