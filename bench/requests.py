@@ -51,3 +51,8 @@ def _body(name: str, size: int, version: str) -> bytes:
     message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
     params["arguments"] = {"text": "x" * max(0, size - len(json.dumps(message)))}
     return json.dumps(message).encode()
+
+
+def call_body(size: int = 1024) -> str:
+    """Of a tools/call of so many bytes."""
+    return _body("search", size, VERSION).decode()

@@ -52,6 +52,33 @@ async def test_same_result_where_every_request_is_judged(revision: str, tmp_path
         judge(await run_server_scenarios(localhost, requirements=revision, token=token), revision)
 
 
+# What a server on a pipe has no way to do, scenario by scenario, and why. All other checks are the same, one by one.
+NOT_ON_A_PIPE = {
+    "2025-11-25": {
+        "server-sse-polling": "the server closes an HTTP stream in mid-call, and the client takes it up again by "
+        "Last-Event-ID (SEP-1699); a pipe has neither, and our own streams stay open until the answer",
+        "server-sse-multiple-streams": "its three answers are documents, because nothing comes before them; the check "
+        "of streams then only informs, and the one that several requests are answered at once passes",
+    },
+    "2026-07-28": {},
+}
+
+
+@pytest.mark.parametrize("revision", EXPECTED)
+async def test_same_result_on_a_pipe_check_by_check(revision: str, tmp_path: Path, fixture_url: str) -> None:
+    command = [sys.executable, "-m", "tests.parts.fixture_server", "--stdio"]
+    upstream = {"name": "main", "command": command}
+    direct = await run_server_scenarios(fixture_url, requirements=revision)
+    judge(direct, revision)
+    async with open_door(tmp_path, "", upstreams=[upstream]) as door:
+        token = (await door.sign_in()).access_token
+        localhost = door.mcp.replace("127.0.0.1", "localhost")
+        through = await run_server_scenarios(localhost, requirements=revision, token=token)
+    differ = {name for name in direct.checks if through.checks.get(name) != direct.checks[name]}
+    assert differ == set(NOT_ON_A_PIPE[revision]), through.output
+    assert set(through.failed()) <= differ, through.output
+
+
 def judge(report: Report, revision: str) -> None:
     assert report.failed() == {}, report.output
     assert report.without_checks() == [], report.output

@@ -15,8 +15,10 @@ from mcp.types import ElicitRequestParams, ElicitResult
 from tests.parts.identity_provider import OidcProvider, oidc_provider
 from tests.parts.processes import free_port, running
 from tests.parts.python_client import TokensInMemory, python_client
+from tests.parts.reverse_proxy import PROXIES
 from tests.parts.typescript_client import typescript_client
 from tests.support.api_keys import make_key
+from tests.support.behind_proxy import site_behind
 from tests.support.house import Door, open_door
 
 pytestmark = pytest.mark.slow
@@ -241,3 +243,31 @@ async def test_what_a_client_may_not_call_it_does_not_see(tmp_path: Path, demo_u
                 door.mcp, REDIRECT, developer(door), storage=TokensInMemory(), mode=mode
             ) as client:
                 assert {tool.name for tool in (await client.list_tools()).tools} == TOOLS - {"greet", "plan_trip"}
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+@pytest.mark.parametrize("kind", PROXIES)
+async def test_the_python_client_before_somebodys_own_proxy(
+    kind: str, mode: str, tmp_path: Path, demo_url: str
+) -> None:
+    """Challenge, discovery, sign-in and calls; the calls are relayed by the proxy, and never pass us."""
+    storage, port = TokensInMemory(), int(urlsplit(demo_url).port or 0)
+    async with site_behind(kind, tmp_path, backend_port=port) as site:
+        browser = developer(site.public)
+        async with python_client(site.mcp, REDIRECT, browser, storage=storage, mode=mode) as client:
+            assert {tool.name for tool in (await client.list_tools()).tools} == TOOLS
+            reported: list[float] = []
+
+            async def report(progress: float, total: float | None, message: str | None) -> None:
+                reported.append(progress)
+
+            await client.call_tool("count_down", {"seconds": 1}, progress_callback=report)
+            assert reported == [0, 1]
+            arrived = (await client.call_tool("what_arrived", {})).structured_content
+            assert storage.tokens is not None
+            assert storage.tokens.access_token not in str(arrived)
+            assert "development:ada" in str(arrived)
+            site.inner.clock.advance(601)
+            first = storage.tokens.access_token
+            await client.call_tool("greet", {"name": "Ada"})
+            assert storage.tokens.access_token != first

@@ -414,6 +414,13 @@ class TenantDenied(Refusal):
     status = 403
 
 
+class ProxyDenied(Refusal):
+    """Forward-auth: who asks is none of the proxies that the configuration names, or asks about nothing of ours."""
+
+    code = "PROXY_DENIED"
+    status = 403
+
+
 class HostDenied(Refusal):
     """The Host header names somebody else: DNS rebinding or a misconfigured proxy."""
 

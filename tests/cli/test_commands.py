@@ -105,10 +105,11 @@ def test_the_schema_is_json(run: Run) -> None:
     assert json.loads(run("config", "schema").out)["title"] == "vestibule.yaml"
 
 
-def test_a_command_as_upstream_is_refused_as_not_there_yet(run: Run) -> None:
-    ran = run("serve", "--", "python", "server.py")
+def test_a_command_that_is_no_program_is_told_before_anything_listens(run: Run) -> None:
+    ran = run("serve", "--", "no-such-program-anywhere", "server.py")
     assert ran.exit_code == 2
-    assert "stdio" in ran.err
+    assert "upstreams[0].command[0] (the command line)" in ran.err
+    assert "no such program" in ran.err
 
 
 def test_a_fault_of_the_command_line_names_it(run: Run) -> None:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx2
@@ -33,12 +33,34 @@ def test_an_upstream_gets_a_name_from_its_url(url: str, name: str) -> None:
     assert name_for(url, ()) == name
 
 
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("python server.py", "server"),
+        ("python3.11 -m tickets_server", "tickets-server"),
+        ("/usr/bin/node ./dist/weather.js --fast", "weather"),
+        ("npx -y @acme/tickets-mcp", "tickets-mcp"),
+        ("uvx mcp-server-git", "mcp-server-git"),
+        ("uv run admin.py", "server"),
+        ("./tickets", "tickets"),
+    ],
+)
+def test_a_command_gets_a_name_from_what_it_starts(command: str, name: str) -> None:
+    given = overrides((), None, command.split(), debug=False)
+    assert given["upstreams"] == [{"name": name, "command": command.split()}]
+
+
 def test_names_do_not_collide() -> None:
     given = overrides(
         ["http://localhost:1/mcp", "http://localhost:2/mcp", "mine=http://localhost:3/mcp?a=b"], None, debug=False
     )
     assert [one["name"] for one in given["upstreams"]] == ["server", "server-2", "mine"]
     assert given["upstreams"][2]["url"] == "http://localhost:3/mcp?a=b"
+
+
+def test_workers_of_the_command_line_win_over_the_files() -> None:
+    assert overrides([], None, debug=False, workers=3) == {"workers": 3}
+    assert overrides([], None, debug=False) == {}
 
 
 @contextmanager
@@ -58,7 +80,8 @@ def serving(folder: Path, port: int, *arguments: str) -> Iterator["subprocess.Po
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     break
             time.sleep(0.05)
-        time.sleep(0.3)
+        with suppress(httpx2.TransportError):  # the port is taken before there is somebody to answer
+            httpx2.get(f"http://127.0.0.1:{port}/healthz", trust_env=False, timeout=60)
         yield process
     finally:
         process.kill()
@@ -72,7 +95,7 @@ def test_serve_runs_without_a_file_and_stops_at_a_signal(
     port = free_port()
     with serving(tmp_path, port, "--upstream", "http://127.0.0.1:9/mcp") as process:
         url = f"http://127.0.0.1:{port}"
-        assert httpx2.get(f"{url}/healthz", trust_env=False).status_code == 200
+        assert httpx2.get(f"{url}/healthz", trust_env=False, timeout=30).status_code == 200
         assert httpx2.post(f"{url}/mcp", trust_env=False).status_code == 401
         assert httpx2.post(f"{url}/server/mcp", trust_env=False).status_code == 401
         process.send_signal(number)
@@ -85,6 +108,17 @@ def test_serve_runs_without_a_file_and_stops_at_a_signal(
     assert "Traceback" not in err
     for name in ("vestibule.db", "vestibule.keys"):
         assert (tmp_path / name).stat().st_mode & 0o077 == 0
+
+
+def test_serve_puts_a_command_behind_sign_in(tmp_path: Path) -> None:
+    port = free_port()
+    (tmp_path / "tickets.py").write_text("import sys; sys.stdin.read()")
+    with serving(tmp_path, port, "--", sys.executable, "tickets.py") as process:
+        assert httpx2.post(f"http://127.0.0.1:{port}/tickets/mcp", trust_env=False).status_code == 401
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert f"MCP: http://127.0.0.1:{port}/tickets/mcp" in err
 
 
 def test_a_signal_during_the_start_ends_it(tmp_path: Path) -> None:

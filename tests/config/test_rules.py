@@ -10,6 +10,7 @@ from vestibule.config.notes import notes_on
 
 TENANT, ANOTHER = "11111111-2222-3333-4444-555555555555", "99999999-2222-3333-4444-555555555555"
 HTTPS_UPSTREAM = "upstreams: [{name: tickets, url: 'https://tickets.internal/mcp'%s}]\n"
+COMMAND = "upstreams: [{name: tickets, command: [sh, -c, 'x']%s}]\n"
 CLIENT = UPSTREAM + "clients: [{client_id: '%s', redirect_uris: ['%s']%s}]\n"
 STATIC = ", credential: {kind: static, header: x-key, value: env:KEY}"
 ENVIRON = {"KEY": OTHER, "REDIS": "redis://:swordfish@cache:6379/0", "DATABASE": "postgresql://u:p@h/d", "ROOT": STRONG}
@@ -257,15 +258,40 @@ REFUSED = [
         ("upstreams[0].credential.kind", HTTPS_UPSTREAM % f", credential: {{kind: {kind}}}", "yet")
         for kind in ("on-behalf-of", "token-exchange", "vault")
     ),
-    ("upstreams[0].transport", HTTPS_UPSTREAM % ", transport: stdio", "yet"),
+    ("upstreams[0].transport", HTTPS_UPSTREAM % ", transport: stdio", "not spoken to by stdio"),
     ("upstreams[0].scopes.tools.a_*[0]", HTTPS_UPSTREAM % ", scopes: {tools: {'a_*': ['b c']}}", "not one scope"),
     ("upstreams[0].scopes.tools.a_*", HTTPS_UPSTREAM % ", scopes: {tools: {'a_*': [mcp]}}", "every call needs"),
     ("upstreams[0].scopes.tools.a_*", HTTPS_UPSTREAM % ", scopes: {tools: {'a_*': []}}", "empty"),
     ("upstreams[0].tenants", HTTPS_UPSTREAM % ", access: anonymous, tenants: [company]", "nobody knows whose"),
-    ("upstreams[0].command", "upstreams: [{name: a, command: [python, server.py]}]\n", "yet"),
+    # servers that are commands
+    ("upstreams[0].url", "upstreams: [{name: a}]\n", "where the server is"),
+    ("upstreams[0].command", HTTPS_UPSTREAM % ", command: [sh]", "a url as well"),
+    ("upstreams[0].command", "upstreams: [{name: a, command: []}]\n", "empty"),
+    ("upstreams[0].command[0]", "upstreams: [{name: a, command: ['']}]\n", "empty"),
+    ("upstreams[0].command", "upstreams: [{name: a, command: sh server.sh}]\n", "list"),
+    ("upstreams[0].command[0]", "upstreams: [{name: a, command: [no-such-program]}]\n", "no such program"),
+    ("upstreams[0].command[0]", COMMAND % ", environment: {PATH: /nowhere}", "no such program"),
+    ("upstreams[0].working_directory", COMMAND % ", working_directory: /no/such", "no such directory"),
+    ("upstreams[0].transport", COMMAND % ", transport: streamable-http", "spoken to by stdio"),
+    ("upstreams[0].credential", COMMAND % STATIC, "no headers"),
+    ("workers", COMMAND % "" + "workers: 2\n", "a process of one worker"),
+    ("upstreams[0].idle", COMMAND % ", idle: 1s", "not between"),
+    ("upstreams[0].max_instances", COMMAND % ", max_instances: 0", "too small"),
+    ("upstreams[0].environment.A", COMMAND % ", environment: {A: env:NOT_SET}", "not set"),
+    ("upstreams[0].environment.A", COMMAND % ", environment: {A: true}", "not a text"),
+    *(
+        (f"upstreams[0].{key}", HTTPS_UPSTREAM % f", {key}: {value}", "there is none")
+        for key, value in (
+            ("environment", "{A: b}"),
+            ("working_directory", "/"),
+            ("instances", "shared"),
+            ("idle", "9m"),
+        )
+    ),
 ]
 
 TAKEN = [
+    COMMAND % ", transport: stdio, instances: shared, idle: 1m, environment: {A: env:KEY, B: b c, C: 7}",
     f"upstreams: [{{name: a, url: 'http://tickets/mcp', socket: /run/not-there-yet.sock{STATIC}}}]\n",
     "upstreams: [{name: a, url: 'http://127.0.0.1:8080/mcp', socket: /run/a.sock}]\n",
     PUBLIC + UPSTREAM,

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from tests.gateway.requests import request_of
 from tests.support.house import Door
 from tests.support.wire import Wire, head
@@ -183,3 +185,32 @@ async def test_an_answer_that_began_early_is_not_cut_off_when_its_request_is_who
         await wire.until(b", late")
         (exchange,) = door.house.gateway.exchanges
         assert exchange.deadline == 0
+
+
+@pytest.mark.parametrize("framing", ["length", "chunks"])
+async def test_a_body_behind_a_declined_upgrade_is_a_body(
+    door: Door, upstream: RecordingUpstream, framing: str
+) -> None:
+    """Java's client offers h2c with its first request, and that is a POST."""
+    token = (await door.sign_in()).access_token
+    line = f"Content-Length: {len(BODY)}" if framing == "length" else "Transfer-Encoding: chunked"
+    body = BODY if framing == "length" else b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
+    offer = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAEAAEAAAAIAAAAB")
+    async with Wire(door.url) as wire:
+        for lines in (offer, offer, ()):
+            message = head(wire.host, *lines, line, token=token) + body
+            for start in range(0, len(message), 50):
+                await wire.send(message[start : start + 50])
+                await asyncio.sleep(0.002)
+            assert (await wire.until(b"}}")).startswith(b"HTTP/1.1 200")
+        await wire.send(head(wire.host, *offer, line) + body)  # refused, and its body read past
+        assert (await wire.until(b"}}}")).startswith(b"HTTP/1.1 401")
+    assert [request.body for request in upstream.requests] == [BODY] * 3
+
+
+async def test_a_form_behind_a_declined_upgrade_is_a_form(door: Door) -> None:
+    form = b"grant_type=authorization_code&client_id=nobody"
+    async with Wire(door.url) as wire:
+        lines = ("Content-Type: application/x-www-form-urlencoded", f"Content-Length: {len(form)}")
+        await wire.send(head(wire.host, "Connection: Upgrade", "Upgrade: h2c", *lines, path="/token") + form)
+        assert b"invalid_client" in await wire.until(b"}")

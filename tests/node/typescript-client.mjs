@@ -1,9 +1,10 @@
 // The TypeScript SDK's client with an OAuth provider of its own, told what to do by lines on standard input.
+// A URL that ends in /sse is spoken to by HTTP+SSE.
 //   {"go": "connect"}                     tries to connect; prints {"authorize": URL} when a person is needed
 //   {"go": "finish", "callback": URL}     what the browser was sent back to
 //   {"go": "call", "name": …, "arguments": …}   calls a tool; prints {"result": …}
 import { createInterface } from 'node:readline';
-import { Client, StreamableHTTPClientTransport, UnauthorizedError } from '@modelcontextprotocol/client';
+import { Client, SSEClientTransport, StreamableHTTPClientTransport, UnauthorizedError } from '@modelcontextprotocol/client';
 
 const [url, redirectUrl] = process.argv.slice(2);
 const kept = {};
@@ -28,7 +29,8 @@ let client;
 let transport;
 const connect = async () => {
   client = new Client({ name: 'real-part', version: '1' });
-  transport = new StreamableHTTPClientTransport(new URL(url), { authProvider: provider });
+  const Transport = url.endsWith('/sse') ? SSEClientTransport : StreamableHTTPClientTransport;
+  transport = new Transport(new URL(url), { authProvider: provider });
   await client.connect(transport);
   say({ connected: true, issuer: kept.tokens?.issuer });
 };

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 from mcp.client.auth import AuthorizationCodeResult, OAuthClientProvider
 from mcp.client.client import Client
+from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
 from pydantic import AnyUrl
@@ -43,7 +44,10 @@ async def python_client(
     mode: Any = "auto",
     **options: Any,
 ) -> AsyncIterator[Client]:
-    """A connected client. `browser` is given the authorization URL and returns the URL that comes back."""
+    """A connected client. `browser` is given the authorization URL and returns the URL that comes back.
+
+    A URL that ends in /sse is spoken to by HTTP+SSE.
+    """
     came_back: list[str] = []
 
     async def redirect(authorize: str) -> None:
@@ -60,6 +64,10 @@ async def python_client(
         redirect_handler=redirect,
         callback_handler=callback,
     )
+    if url.endswith("/sse"):
+        async with Client(sse_client(url, auth=auth), mode=mode, **options) as client:
+            yield client
+        return
     async with (
         httpx2.AsyncClient(auth=auth, trust_env=False, timeout=30) as http,
         Client(streamable_http_client(url, http_client=http), mode=mode, **options) as client,

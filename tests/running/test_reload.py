@@ -3,12 +3,14 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from tests.support.house import Door, SignedIn
+from tests.support.stdio import LegacyClient, odd_door, text_of
 from tests.support.wire import Wire, head
 from vestibule.testing.recording_upstream import Exchange, RecordingUpstream
 
@@ -187,3 +189,17 @@ async def test_old_houses_are_taken_down(door: Door, person: SignedIn) -> None:
         while door.serving._retiring:
             await asyncio.sleep(0.05)
     assert (await door.call(person.access_token)).status_code == 200
+
+
+async def test_a_session_with_a_command_outlives_a_reload(tmp_path: Path) -> None:
+    async with odd_door(tmp_path) as door:
+        person = await door.sign_in()
+        client = await LegacyClient(door, person.access_token).open()
+        before = text_of(await client.tool("echo"))["pid"]
+        write(door, origins=["https://app.example.com"])
+        await reload(door)
+        assert text_of(await client.tool("echo"))["pid"] == before
+        async with asyncio.timeout(10):
+            while door.serving._retiring:
+                await asyncio.sleep(0.05)
+        assert text_of(await client.tool("echo"))["pid"] == before

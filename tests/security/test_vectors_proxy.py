@@ -1,4 +1,4 @@
-"""The gateway as a proxy: one reading of every request, and nothing of the caller behind the door."""
+"""The gateway as a proxy: nothing of the caller behind the door. Framings are in `test_smuggling`."""
 
 import asyncio
 import json
@@ -9,6 +9,7 @@ import pytest
 
 from tests.security.vectors import vector
 from tests.support.house import Door, open_door
+from tests.support.stdio import LegacyClient, modern, odd_door, sign_in_as, text_of, tool
 from tests.support.wire import Wire, head
 from vestibule.testing.recording_upstream import Exchange, RecordingUpstream, json_answer, raw_answer
 
@@ -17,57 +18,6 @@ BODY = b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
 
 def code_of(answer: object) -> str:
     return str(answer.json()["error"]["data"]["error_code"])  # type: ignore[attr-defined]
-
-
-@vector("PROXY-007", "PROXY-009")
-@pytest.mark.parametrize(
-    ("lines", "body"),
-    [
-        ("Content-Length: 5\r\nTransfer-Encoding: chunked", b"0\r\n\r\nGET /evil HTTP/1.1\r\n\r\n"),
-        ("Transfer-Encoding: chunked\r\nContent-Length: 5", b"0\r\n\r\nGET /evil HTTP/1.1\r\n\r\n"),
-        ("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity", b"0\r\n\r\n"),
-        ("Transfer-Encoding: xchunked", b"0\r\n\r\n"),
-        ("Transfer-Encoding: gzip, chunked", b"0\r\n\r\n"),
-        ("Transfer-Encoding: chunked, identity", b"0\r\n\r\n"),
-        ("Transfer-Encoding:\x0bchunked", b"0\r\n\r\n"),
-        ("Transfer-Encoding : chunked", b"0\r\n\r\n"),
-        ("Transfer_Encoding: chunked\r\nContent-Length: 5, 5", b"xxxxx"),
-        ("Content-Length: 5\r\nContent-Length: 5", b"xxxxx"),
-        ("Content-Length: 5\r\nContent-Length: 6", b"xxxxxx"),
-        ("Content-Length: +5", b"xxxxx"),
-        ("Content-Length: -5", b"xxxxx"),
-        ("Content-Length: 5 5", b"xxxxx"),
-        ("Content-Length: 0x5", b"xxxxx"),
-        ("Content-Length: 5,5", b"xxxxx"),
-        ("Content-Length: 99999999999999999999999", b"x"),
-        ("Content-Length: ", b""),
-        ("X: a\nContent-Length: 5", b"xxxxx"),
-        ("X: a\r\n folded: b\r\nContent-Length: 5", b"xxxxx"),
-        ("X: a\rb\r\nContent-Length: 5", b"xxxxx"),
-        ("X: a\x00b\r\nContent-Length: 5", b"xxxxx"),
-        (": empty\r\nContent-Length: 5", b"xxxxx"),
-        ("X\xe9: a\r\nContent-Length: 5", b"xxxxx"),
-        ("X Y: a\r\nContent-Length: 5", b"xxxxx"),
-        ("Host: other\r\nContent-Length: 5", b"xxxxx"),
-        ("Transfer-Encoding: chunked", b"0x5\r\nxxxxx\r\n0\r\n\r\n"),
-        ("Transfer-Encoding: chunked", b"5\nxxxxx\n0\n\n"),
-        ("Transfer-Encoding: chunked", b"2\r\nxxxxx\r\n0\r\n\r\n"),
-        ("Transfer-Encoding: chunked", b"ffffffffffffffffff\r\nx"),
-    ],
-    ids=lambda value: repr(value)[:60] if isinstance(value, str) else "",
-)
-async def test_a_framing_with_two_readings_has_none(
-    vector: str, door: Door, upstream: RecordingUpstream, lines: str, body: bytes
-) -> None:
-    token = (await door.sign_in()).access_token
-    async with Wire(door.url) as wire:
-        await wire.send(head(wire.host, lines, token=token) + body)
-        answer = await wire.rest()
-    assert answer.status in (400, 413, 501)
-    assert answer.closed
-    assert answer.data.count(b"HTTP/1.1 ") == 1
-    assert upstream.requests == []
-    assert upstream.garbage == []
 
 
 @vector("PROXY-007")
@@ -612,3 +562,60 @@ async def test_a_page_of_an_open_upstream_does_not_run_on_our_origin(
         answer = await door.http.get(door.mcp, headers={"Accept": "text/html"})
     assert answer.headers["content-security-policy"] == "sandbox; default-src 'none'"
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+# --- servers that are commands ---------------------------------------------------------------------------------------
+
+
+@vector("PROXY-033")
+@pytest.mark.parametrize("text", ["x;id", "$(id)", "`id`", "--help", "a\nb", "a\r\nb", "a\u2028b", "'\"|&>x", "\x00"])
+async def test_what_a_caller_sends_is_data_to_a_command_and_nothing_else(
+    vector: str, tmp_path: Path, text: str
+) -> None:
+    async with odd_door(tmp_path, "word; $(id)") as door:
+        token = (await door.sign_in()).access_token
+        named = await modern(
+            door, token, "tools/call", {"name": "echo", "arguments": {"a": text}}, headers={"VESTIBULE_A": "x"}
+        )
+        assert text_of(named)["a"] == text
+        where = text_of(await tool(door, token, "where", environment={"A": "b"}, words=[text]))
+        assert where["words"][1:] == ["word; $(id)"]
+        assert not {"A", "VESTIBULE_A"} & set(where["environment"])
+        seen = text_of(await tool(door, token, "seen"))["seen"]
+        assert set(seen) <= {"tools/call", "tools/list"}  # nothing of it has become a message of its own
+
+
+@vector("PROXY-034")
+@pytest.mark.parametrize("fault", ["garbage", "long_line", "flood", "exit", "twice", "wrong", "close"])
+async def test_a_faulty_command_answers_the_right_caller_or_nobody(vector: str, tmp_path: Path, fault: str) -> None:
+    async with odd_door(tmp_path, instances="shared") as door:
+        ada, grace = (await sign_in_as(door, "ada")).access_token, (await sign_in_as(door, "grace")).access_token
+        answers = await asyncio.gather(
+            tool(door, grace, "echo", rpc_id=1, who="grace"),
+            tool(door, ada, fault, rpc_id=1, who="ada"),
+            tool(door, grace, "echo", rpc_id=2, who="grace"),
+        )
+        for answer, who, rpc_id in zip(answers, ("grace", "ada", "grace"), (1, 1, 2), strict=True):
+            assert answer.status_code in (200, 502)
+            assert answer.json()["id"] == rpc_id
+            if answer.status_code == 200:
+                assert text_of(answer)["who"] == who
+            else:
+                assert code_of(answer) == "UPSTREAM_UNAVAILABLE"
+        assert text_of(await tool(door, grace, "echo", who="after"))["who"] == "after"
+
+
+@vector("PROXY-035")
+@pytest.mark.parametrize("era", ["modern", "legacy"])
+async def test_two_people_with_one_id_on_one_command(vector: str, tmp_path: Path, era: str) -> None:
+    async with odd_door(tmp_path, instances="shared") as door:
+        people = {login: (await sign_in_as(door, login)).access_token for login in ("ada", "grace")}
+        if era == "legacy":
+            sessions = {login: await LegacyClient(door, token).open() for login, token in people.items()}
+            calls = [sessions[login].tool("echo", rpc_id=1, who=login) for login in (*people,) * 25]
+        else:
+            calls = [tool(door, people[login], "echo", rpc_id=1, who=login) for login in (*people,) * 25]
+        answers = await asyncio.gather(*calls)
+        assert [text_of(answer)["who"] for answer in answers] == [*people] * 25
+        assert {answer.json()["id"] for answer in answers} == {1}
+        assert len({text_of(answer)["id"] for answer in answers}) == 50  # each under a number of its own

@@ -1,5 +1,6 @@
 """Certificates of a server of ours, as files: for a name, and ending when a test wants it."""
 
+import secrets
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -22,7 +23,8 @@ def write_certificate(
 ) -> tuple[Path, Path]:
     """A self-signed one, and its key with mode 0600; both replace what is there. `begins`, `ends`: from now."""
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "vestibule")])
+    # A name of its own: a client that trusts several finds an issuer by its name.
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, secrets.token_hex(8))])
     now = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder()

@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import shutil
+import ssl
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -37,6 +38,7 @@ class Door:
     folder: Path
     http: httpx2.AsyncClient
     visitors: "list[Visitor]" = field(default_factory=list)
+    trusting: ssl.SSLContext | None = None  # where it speaks https
 
     @property
     def house(self) -> House:
@@ -164,7 +166,7 @@ class Visitor:
 
     def __init__(self, door: Door) -> None:
         self.door = door
-        self.http = httpx2.AsyncClient(follow_redirects=False, trust_env=False)
+        self.http = httpx2.AsyncClient(follow_redirects=False, trust_env=False, verify=door.trusting or True)
         door.visitors.append(self)
 
     async def get(self, url: str, **options: Any) -> httpx2.Response:

@@ -60,9 +60,9 @@ class Program:
 
 @asynccontextmanager
 async def serving(
-    folder: Path, upstream: str, *, workers: int = 1, tls: ssl.SSLContext | None = None, **keys: Any
+    folder: Path, upstream: str, *, workers: int = 1, trusting: ssl.SSLContext | None = None, **keys: Any
 ) -> AsyncIterator[Program]:
-    """`tls`: what a client trusts, when the program speaks https."""
+    """`trusting`: whom a client trusts, when the program speaks https. `keys` go into the configuration."""
     port = free_port()
     file, log = folder / "vestibule.yaml", folder / "log"
     document = {
@@ -83,9 +83,11 @@ async def serving(
             stderr=out,
             env={**os.environ, "PYTHONPATH": ""},
         )
-    scheme = "http" if tls is None else "https"
-    async with httpx2.AsyncClient(follow_redirects=False, trust_env=False, timeout=20, verify=tls or True) as http:
-        door = Door(f"{scheme}://127.0.0.1:{port}", cast("Any", None), cast("Any", None), folder, http)
+    scheme = "http" if trusting is None else "https"
+    async with httpx2.AsyncClient(follow_redirects=False, trust_env=False, timeout=20, verify=trusting or True) as http:
+        door = Door(
+            f"{scheme}://127.0.0.1:{port}", cast("Any", None), cast("Any", None), folder, http, trusting=trusting
+        )
         program = Program(process, door, file, log)
         try:
             await program.says("Vestibule is open")

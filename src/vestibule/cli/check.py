@@ -54,6 +54,7 @@ def _summary(configuration: "Configuration") -> dict[str, Any]:
             {
                 "name": one.name,
                 "url": one.url,
+                "served_by": one.served_by,
                 "served_at": f"{configuration.public_url}/{one.name}/mcp",
                 "access": one.access,
                 "credential": one.credential.kind,
@@ -67,6 +68,8 @@ def _summary(configuration: "Configuration") -> dict[str, Any]:
         },
         "policy": configuration.policy.file if configuration.policy is not None else None,
         "tenants": sorted(configuration.named_tenants),
+        "tls": configuration.tls is not None,
+        "workers": configuration.workers,
         "store": "postgresql" if configuration.store.startswith("postgres") else "sqlite",
     }
 
@@ -74,10 +77,13 @@ def _summary(configuration: "Configuration") -> dict[str, Any]:
 def _print_summary(configuration: "Configuration", file: str, notes: Sequence[str]) -> None:
     say(f"{file} is sound.", style="bold green")
     say(f"  clients reach it at   {configuration.public_url}")
-    say(f"  it listens on         {configuration.listen}")
+    ends = " (TLS ends here)" if configuration.tls is not None else ""
+    by = f", {configuration.workers} workers" if configuration.workers > 1 else ""
+    say(f"  it listens on         {configuration.listen}{ends}{by}")
     for one in configuration.upstreams:
         shown = "" if one.credential.kind == "none" else f", shown a {one.credential.kind} credential"
-        say(f"  /{one.name}/mcp  →  {one.url}  (access {one.access}{shown})")
+        where = one.url or "your own proxy, which asks at /auth"
+        say(f"  /{one.name}/mcp  →  {where}  (access {one.access}{shown})")
     for provider in configuration.identity_providers:
         say(f"  people sign in with   {provider.name} ({provider.kind})")
     for issuer in configuration.resource_server.issuers:

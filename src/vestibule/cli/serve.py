@@ -3,8 +3,8 @@
 import os
 import re
 import sys
-from collections.abc import Callable, Collection, Sequence
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterable, Sequence
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vestibule.wiring import Running
 
 _SAYS_NOTHING = frozenset({"localhost", "www", "api", "mcp", "sse", "message", "messages", "server", "v1"})
+_STARTS_OTHERS = re.compile(r"(?:python|pypy|node|npx|npm|uvx?|pipx|run|exec|bunx?|deno|env|sh|bash)[\d.]*(?:\.exe)?")
 
 
 def serve(
@@ -31,23 +32,19 @@ def serve(
     i_know: Annotated[bool, typer.Option("--i-know", help="Accept an upstream open to everybody.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Log more, and show tracebacks.")] = False,
     worker: Annotated[str | None, typer.Option("--worker", hidden=True)] = None,
-    command: Annotated[list[str] | None, typer.Argument(metavar="[-- COMMAND …]", hidden=True)] = None,
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[-- COMMAND …]", help="An MCP server to start, which speaks on its standard input and output."
+        ),
+    ] = None,
 ) -> None:
     """Put MCP servers behind sign-in: `vestibule serve --upstream http://localhost:3000/mcp`."""
     from vestibule.cli.running import Stopping
     from vestibule.config import load
-    from vestibule.errors import ConfigurationError, Fault
 
-    if command:
-        raise ConfigurationError(
-            (
-                Fault(
-                    "-- COMMAND", "this version does not start stdio servers yet", "start it over HTTP: --upstream URL"
-                ),
-            )
-        )
     with Stopping(reloads=True) as stopping:
-        given = overrides(upstream or (), listen, debug=debug, workers=workers)
+        given = overrides(upstream or (), listen, command or (), debug=debug, workers=workers)
 
         def read() -> "Configuration":
             return load(file=config, environ=os.environ, overrides=given, i_know=i_know)
@@ -57,16 +54,24 @@ def serve(
 
 
 def overrides(
-    upstreams: Sequence[str], listen: str | None, *, debug: bool, workers: int | None = None
+    upstreams: Sequence[str],
+    listen: str | None,
+    command: Sequence[str] = (),
+    *,
+    debug: bool,
+    workers: int | None = None,
 ) -> dict[str, Any]:
     """What the command line says, as keys of the file."""
     given: dict[str, Any] = {}
-    if upstreams:
+    if upstreams or command:
         given["upstreams"] = []
         for text in upstreams:
             named = re.fullmatch(r"([a-z0-9-]+)=(\w+://.*)", text)
             name, url = named.groups() if named else (name_for(text, [one["name"] for one in given["upstreams"]]), text)
             given["upstreams"].append({"name": name, "url": url})
+    if command:
+        name = name_of_command(command, [one["name"] for one in given["upstreams"]])
+        given["upstreams"].append({"name": name, "command": list(command)})
     if listen is not None:
         given["listen"] = listen
     if workers is not None:
@@ -78,14 +83,24 @@ def overrides(
 
 def name_for(url: str, taken: Collection[str]) -> str:
     """A name for an upstream that was given without one: from its path, else from its host."""
-    from vestibule.config.checks import RESERVED_NAMES
-
     try:
         parts = urlsplit(url)
         words = [*reversed(parts.path.split("/")), *(parts.hostname or "").split(".")[:-1]]
     except ValueError:
         words = []
-    names = (re.sub(r"[^a-z0-9]+", "-", word.lower()).strip("-")[:30] for word in words)
+    return _first_good(words, taken)
+
+
+def name_of_command(command: Sequence[str], taken: Collection[str]) -> str:
+    """`python server.py` is server, `npx -y @acme/tickets-mcp` is tickets-mcp: the first word that says something."""
+    paths = [word for word in command if not word.startswith("-") and not _STARTS_OTHERS.fullmatch(PurePath(word).name)]
+    return _first_good([PurePath(word).stem for word in paths[:1]], taken)
+
+
+def _first_good(words: Iterable[str], taken: Collection[str]) -> str:
+    from vestibule.config.checks import RESERVED_NAMES
+
+    names = (re.sub(r"[^a-z0-9]+", "-", word.lower()).strip("-")[:30].strip("-") for word in words)
     good = [name for name in names if name[:1].isalpha() and name not in _SAYS_NOTHING | RESERVED_NAMES]
     stem = good[0] if good else "server"
     candidates = (stem if number == 1 else f"{stem}-{number}" for number in range(1, len(taken) + 2))

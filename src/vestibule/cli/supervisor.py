@@ -1,6 +1,6 @@
 """A process that only watches others: it holds the socket, starts the workers, and starts one again that has ended.
 
-    python -P -m vestibule.cli.supervisor '{"socket": 3, "workers": 2, "command": [...], "grace": 10, "form": "json"}'
+    python -P -m vestibule.cli.supervisor '{"listener": 3, "workers": 2, "command": [...], "grace": 10, "form": "json"}'
 
 `vestibule serve --workers N` becomes this program (`workers`), so that it keeps its process id and nothing of what it
 has loaded: this file imports only small parts of the standard library. It never accepts a connection. A worker says
@@ -45,8 +45,8 @@ class Worker:
 class Supervisor:
     """All times are of the monotonic clock."""
 
-    def __init__(self, *, sockets: list[int], workers: int, command: list[str], grace: float, form: str) -> None:
-        self.sockets = sockets
+    def __init__(self, *, listener: int, workers: int, command: list[str], grace: float, form: str) -> None:
+        self.listener = listener
         self.command = command
         self.grace = grace
         self.form = form
@@ -57,6 +57,7 @@ class Supervisor:
         self.failures = 0  # starts in a row that came to nothing
         self.size = workers
         self.has_served = False
+        self.had_terminal = os.isatty(0)  # when it is closed, SIGHUP means that nobody is there any more
         self.exit_code: int | None = None  # set while it ends
         self.kill_at = float("inf")
         self.reloading: list[Worker] = []  # the first one is at it
@@ -108,7 +109,7 @@ class Supervisor:
         self.started += 1
         ours, theirs = socket.socketpair()
         theirs.set_inheritable(True)
-        told = f"{self.started}:{self.sockets[slot % len(self.sockets)]}:{theirs.fileno()}"
+        told = f"{self.started}:{self.listener}:{theirs.fileno()}"
         at = self.command.index("serve") + 1
         command = [*self.command[:at], "--worker", told, *self.command[at:]]
         # A group of its own: a terminal's Ctrl-C is for this process, which passes it on in order.
@@ -122,7 +123,7 @@ class Supervisor:
     def signalled(self, number: int) -> None:
         if number == signal.SIGCHLD:
             self.reap()
-        elif number == signal.SIGHUP:
+        elif number == signal.SIGHUP and self.had_terminal == os.isatty(0):
             self.begin_reload()
         elif self.exit_code is None:
             self.stop(130 if number == signal.SIGINT else 0)
@@ -151,8 +152,7 @@ class Supervisor:
         self.exit_code = exit_code
         self.end_reload()
         self.kill_at = time.monotonic() + self.grace + KILL_AFTER
-        for descriptor in self.sockets:  # the workers take what waits there; nothing new is to come to it
-            os.close(descriptor)
+        os.close(self.listener)  # the workers take what waits there; nothing new is to come to it
         self.send(signal.SIGTERM)
 
     def send(self, number: int) -> None:

@@ -29,7 +29,7 @@ def supervise(configuration: "Configuration", arguments: Sequence[str]) -> NoRet
     listener.set_inheritable(True)
     form = configuration.logging.format
     told = {
-        "sockets": [listener.fileno()],
+        "listener": listener.fileno(),
         "workers": configuration.workers,
         "command": [sys.executable, "-P", "-m", "vestibule", *arguments],
         "grace": configuration.http.graceful_timeout.total_seconds(),

@@ -12,6 +12,7 @@ from vestibule.config.admin_rules import (
     somebody_administers,
     the_scope_of_administration_is_ours,
 )
+from vestibule.config.aggregate_rules import AGGREGATE_RULES
 from vestibule.config.api_key_rules import (
     keys_open_what_only_keys_open,
     static_keys_are_strong,
@@ -33,6 +34,8 @@ from vestibule.config.client_rules import (
     permissions_are_about_scopes_there_are,
     scopes_of_clients_exist,
 )
+from vestibule.config.command_rules import COMMAND_RULES
+from vestibule.config.forward_auth_rules import FORWARD_AUTH_RULES
 from vestibule.config.limit_rules import (
     grants_are_not_locked_out,
     parts_are_known_where_they_count,
@@ -65,6 +68,7 @@ from vestibule.config.secret_rules import (
     there_is_one_root_secret,
 )
 from vestibule.config.socket_rules import sockets_are_on_this_computer
+from vestibule.config.sse_rules import SSE_RULES
 from vestibule.config.tenant_rules import (
     clients_of_tenants_are_somebodys,
     tenant_domains_are_organisations,
@@ -141,7 +145,7 @@ def there_is_an_upstream(configuration: Configuration) -> Iterator[Fault]:
 
 def upstream_is_not_us(configuration: Configuration) -> Iterator[Fault]:
     for index, upstream in enumerate(configuration.upstreams):
-        if upstream.socket:
+        if upstream.socket or not upstream.url:
             continue
         parts = urlsplit(upstream.url)
         is_same_host = parts.hostname == configuration.host or (
@@ -338,6 +342,9 @@ RULES: tuple[Rule, ...] = (
     sizes_are_within_bounds,
     refresh_tokens_outlive_access_tokens,
     *RESOURCE_SERVER_RULES,
+    *FORWARD_AUTH_RULES,
+    *COMMAND_RULES,
+    *AGGREGATE_RULES,
     store_is_one_we_have,
     replicas_share_everything,
     parts_are_known_where_they_count,
@@ -347,4 +354,5 @@ RULES: tuple[Rule, ...] = (
     collector_answers_in_time,
     *TLS_RULES,
     *WORKER_RULES,
+    *SSE_RULES,
 )

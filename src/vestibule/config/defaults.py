@@ -45,7 +45,13 @@ MAX_HEAD = 32 * 1024
 MAX_BODY_BOUNDS = (1024, 1024**3)
 MAX_HEAD_BOUNDS = (4096, 1024**2)
 
+MEMBER_DEADLINE = timedelta(seconds=10)  # of one upstream, for what several are asked
+MEMBER_DEADLINE_BOUNDS = (timedelta(milliseconds=500), timedelta(minutes=1))
+MOST_MEMBERS = 16  # of an aggregate: their sessions' ids, of some 40 characters each, are one of 1,024
+
 JWKS_CACHE_TTL = timedelta(hours=1)
 JWKS_CACHE_TTL_BOUNDS = (timedelta(seconds=1), timedelta(hours=24))
 
 MIN_SECRET_LENGTH = 16  # characters of any secret but the root secret, which has rules of its own
+COMMAND_IDLE = timedelta(minutes=10)
+COMMAND_IDLE_BOUNDS = (timedelta(seconds=5), timedelta(days=1))

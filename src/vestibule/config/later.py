@@ -14,15 +14,12 @@ _REMOVE = "remove it"
 
 LATER_KEYS: Mapping[str, tuple[str, str]] = {
     "metrics": ("have metrics", _REMOVE),
-    "upstreams[].command": ("start stdio servers", "give the server's url; many can serve HTTP themselves"),
-    "upstreams[].instances": ("start stdio servers", _REMOVE),
     "upstreams[].credential.headers": ("inject several headers", "use header and value for the one that matters"),
     "upstreams[].resource": ("rename resources", _REMOVE),
     "identity_providers[].users": ("have a list of people for the development sign-in", _REMOVE),
 }
 
 LATER_VALUES: Mapping[str, tuple[frozenset[str], str]] = {
-    "upstreams[].transport": (frozenset({"sse", "stdio"}), "use streamable-http, or leave it out"),
     "upstreams[].credential.kind": (
         frozenset({"on-behalf-of", "token-exchange", "vault", "client-credentials"}),
         "use kind: static or none",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from vestibule.config.aggregate import ALL
 from vestibule.config.limits import Rates
 from vestibule.config.models import Configuration
 from vestibule.errors import Fault
@@ -40,6 +41,8 @@ def grants_are_not_locked_out(configuration: Configuration) -> Iterator[Fault]:
 
 def upstreams_with_limits_exist(configuration: Configuration) -> Iterator[Fault]:
     names = {upstream.name for upstream in configuration.upstreams}
+    if configuration.aggregate.enabled:
+        names.add(ALL)
     for name in configuration.limits.upstreams:
         if name not in names:
             yield Fault(f"limits.upstreams.{name}", "there is no upstream of this name", "name one of upstreams")

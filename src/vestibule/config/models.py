@@ -18,6 +18,7 @@ from vestibule.config.addresses import (
     is_loopback_host,
 )
 from vestibule.config.admin import AdminConfig
+from vestibule.config.aggregate import AggregateConfig
 from vestibule.config.api_keys import ApiKeysConfig
 from vestibule.config.audit import AuditConfig
 from vestibule.config.authorization import (
@@ -35,7 +36,15 @@ from vestibule.config.resource_server import ResourceServerConfig
 from vestibule.config.sections import HttpConfig, KeysConfig, LoggingConfig, Model, OutboundConfig
 from vestibule.config.tenants import TenantsConfig
 from vestibule.config.tls import TlsConfig
-from vestibule.config.values import Duration, Name, SecretValue, SharedAddress, StoreAddress
+from vestibule.config.values import (
+    Duration,
+    Name,
+    SecretValue,
+    SharedAddress,
+    StoreAddress,
+    VariableName,
+    VariableValue,
+)
 from vestibule.model import DEFAULT_TENANT
 
 
@@ -114,16 +123,62 @@ class UpstreamConfig(Model):
     """An MCP server behind the door."""
 
     name: Name = Field(description="Served at /{name}/mcp; a single upstream also at /mcp.", examples=["tickets"])
-    url: UpstreamUrl = Field(description="Its streamable HTTP endpoint.", examples=["http://localhost:3000/mcp"])
+    url: UpstreamUrl = Field(
+        "",
+        description="Its endpoint. Either this or command.",
+        examples=["http://localhost:3000/mcp"],
+    )
+    command: tuple[str, ...] = Field(
+        (),
+        description="A server that speaks MCP on its standard input and output: the program and its arguments, as a "
+        "list. No shell reads them. See docs/upstreams.md.",
+        examples=[["python", "server.py"]],
+    )
+    environment: dict[VariableName, VariableValue] = Field(
+        default_factory=dict,
+        description="Environment variables of the command: a text, or a secret as env: or file:. It gets these, and of "
+        "the gateway's own only PATH, HOME, LANG and the like.",
+        examples=[{"TICKETS_KEY": "env:TICKETS_KEY", "MODE": "production"}],
+    )
+    working_directory: str = Field(
+        "", description="Where the command runs; where the gateway does, when left out.", examples=["/srv/tickets"]
+    )
+    instances: Literal["per-principal", "shared"] = Field(
+        "per-principal",
+        description="Of the command. per-principal: nobody shares a process with somebody else. shared: one process "
+        "for all people of a tenant; only for servers that keep nothing of one caller for the next.",
+        examples=["shared"],
+    )
+    idle: Duration = Field(
+        defaults.COMMAND_IDLE, description="How long a process that nobody asks is kept.", examples=["10m"]
+    )
+    max_instances: int = Field(
+        100, description="How many processes of the command may run at once.", ge=1, le=10_000, examples=[100]
+    )
     socket: str = Field(
         "",
         description="The file of a Unix socket that it is asked at; url then says what it is called there, and its "
         "path.",
         examples=["/run/tickets.sock"],
     )
+    served_by: Literal["gateway", "proxy"] = Field(
+        "gateway",
+        description="gateway: we relay its calls, to url. proxy: your own reverse proxy does, and asks us at /auth "
+        "about each; then there is no url. See docs/forward-auth.md.",
+        examples=["proxy"],
+    )
+    trust_routing_headers: bool = Field(
+        False,
+        description="With served_by: proxy. Whether Mcp-Method and Mcp-Name may decide on a call whose body the proxy "
+        "keeps: only before a server of MCP 2026-07-28, which refuses a body that says otherwise.",
+        examples=[True],
+    )
     title: str = Field("", description="What people are shown. The name, when left out.", examples=["Tickets"])
-    transport: Literal["streamable-http"] = Field(
-        "streamable-http", description="How the upstream is spoken to.", examples=["streamable-http"]
+    transport: Literal["streamable-http", "sse", "stdio"] | None = Field(
+        None,
+        description="How it is spoken to: streamable-http, sse (HTTP+SSE of 2024-11-05) or stdio. When left out: stdio "
+        "for a command, sse if the path of its url ends in /sse, else streamable-http.",
+        examples=["sse"],
     )
     access: Literal["required", "api-key-only", "anonymous"] = Field(
         "required",
@@ -149,6 +204,13 @@ class UpstreamConfig(Model):
         TimeoutsConfig(), description="How long it may take.", examples=[{"connect": "3s"}]
     )
 
+    @property
+    def spoken(self) -> Literal["streamable-http", "sse", "stdio"]:
+        """The transport; where nobody says, the path of the URL tells what people call their endpoints."""
+        if self.transport is not None or self.command:
+            return self.transport or "stdio"
+        return "sse" if urlsplit(self.url).path.rstrip("/").endswith("/sse") else "streamable-http"
+
 
 class Configuration(Model):
     """vestibule.yaml."""
@@ -172,6 +234,11 @@ class Configuration(Model):
         (),
         description="The MCP servers behind the door; at least one.",
         examples=[[{"name": "tickets", "url": "http://localhost:3000/mcp"}]],
+    )
+    aggregate: AggregateConfig = Field(
+        AggregateConfig(),
+        description="Several upstreams behind one address. See docs/aggregation.md.",
+        examples=[{"enabled": True, "members": ["tickets", "wiki"]}],
     )
     identity_providers: tuple[IdentityProviderConfig, ...] = Field(
         (),
@@ -231,7 +298,8 @@ class Configuration(Model):
     trusted_proxies: tuple[NetworkText, ...] = Field(
         (),
         description="Networks (CIDR) of your reverse proxies. From them, and only them, X-Forwarded-For names the "
-        "caller: in the audit trail, and for the limits on registrations, codes and guesses.",
+        "caller: in the audit trail, and for the limits on registrations, codes and guesses. Only they may ask at "
+        "/auth.",
         examples=[["10.0.0.0/24"]],
     )
     store: StoreAddress = Field(
@@ -268,6 +336,13 @@ class Configuration(Model):
         ge=1,
         le=256,
         examples=[2],
+    )
+    sse_clients: bool | None = Field(
+        None,
+        description="Whether clients of the old HTTP+SSE transport are served as well, at /{name}/sse. When left out: "
+        "yes, unless there are several replicas or workers. All requests of one such client must reach the process "
+        "that holds its stream: say true where a load balancer keeps it at one replica. Not with several workers.",
+        examples=[False],
     )
     keys: KeysConfig = Field(
         KeysConfig(), description="The root secret.", examples=[{"file": "/var/lib/vestibule/keys"}]
@@ -310,6 +385,10 @@ class Configuration(Model):
     def signs_people_in(self) -> bool:
         """Whether this server gives tokens itself."""
         return self.resource_server.mode != "cloud"
+
+    @property
+    def serves_sse_clients(self) -> bool:
+        return self.processes == 1 if self.sse_clients is None else self.sse_clients
 
     @property
     def is_loopback(self) -> bool:

@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from vestibule.config.admin_rules import notes_on_administration
+from vestibule.config.command_rules import notes_on_commands
 from vestibule.config.foreign import FOREIGN_NAMES
+from vestibule.config.forward_auth_rules import notes_on_forward_auth
 from vestibule.config.models import Configuration
 from vestibule.config.provider_rules import lets_everybody_in, services
 from vestibule.config.tenant_rules import denies_strangers, notes_on_tenants
@@ -26,8 +28,10 @@ def notes_on(configuration: Configuration, environ: Mapping[str, str]) -> Sequen
         for one in configuration.resource_server.issuers
         if one.any_app
     ]
+    notes += notes_on_commands(configuration)
     notes += notes_on_tenants(configuration)
     notes += notes_on_administration(configuration)
+    notes += notes_on_forward_auth(configuration)
     if not configuration.is_loopback and not configuration.trusted_proxies:
         notes.append(
             "no proxy is named in trusted_proxies: behind one, everybody is one caller to the limits on "

@@ -80,6 +80,17 @@ def read_secret(value: Any, info: ValidationInfo) -> Secret:
     return reader(value)
 
 
+def read_variable(value: Any, info: ValidationInfo) -> Secret:
+    """What a program of the operator's is given: a reference to a secret, or a text as it is."""
+    if isinstance(value, str) and not value.startswith(("env:", "file:")):
+        return Secret(str(value))
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return Secret(str(value))
+    if not isinstance(value, str | Secret):
+        raise wrong("it is not a text", "write it in quotes, or env:NAME, or file:/path")
+    return read_secret(value, info)
+
+
 def read_store(value: Any, info: ValidationInfo) -> Any:
     """A database address; one with a password in it is a secret, and comes like one."""
     reader: ReadSecret | None = (info.context or {}).get("read_secret")
@@ -133,6 +144,15 @@ SecretValue = Annotated[
         {"type": "string", "minLength": 1, "examples": ["env:CLIENT_SECRET", "file:/run/secrets/client"]},
     ),
 ]
+
+VariableValue = Annotated[
+    Secret,
+    BeforeValidator(read_variable),
+    PlainSerializer(repr),
+    WithJsonSchema({"type": ["string", "number"], "examples": ["production", "env:TICKETS_KEY"]}),
+]
+
+VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,199}$")]
 
 StoreAddress = Annotated[str, BeforeValidator(read_store), WithJsonSchema({"type": "string", "minLength": 1})]
 

@@ -5,10 +5,15 @@ is not MCP to the ASGI application. `admission` is a request on its way in; `exc
 answer; `request` and `answer` are what is kept of each, and `framing` how a body ends. `upstream` keeps the connections
 to the other side. `headers` says what passes, `weight` how much, and `patience` how long we wait for it. `judge`
 decides, where a decision hangs on what is asked for, and tells the trail; `listing` leaves out what a caller may not
-call. `gateway` holds them together and watches the clock for all of them.
+call. `forward_auth` answers a proxy that relays calls itself; `vouching` tells it who the caller is. `cors` and
+`preflight` are for pages; `sse_clients` are clients of the transport before; `aggregate` is several upstreams as one.
+`routes` is what is served where. `gateway` holds them together and watches the clock for all of them.
 """
 
-from vestibule.gateway.gateway import Gateway, GatewayLimits
+from vestibule.gateway.forward_auth import ForwardAuth
+from vestibule.gateway.gateway import Gateway
 from vestibule.gateway.judge import Judge
+from vestibule.gateway.limits import GatewayLimits
+from vestibule.gateway.vouching import Vouching
 
-__all__ = ["Gateway", "GatewayLimits", "Judge"]
+__all__ = ["ForwardAuth", "Gateway", "GatewayLimits", "Judge", "Vouching"]

@@ -37,7 +37,13 @@ class Admission:
         if resource.upstream.access == "anonymous" and presented == _NOTHING:
             self._recognized(None)
             return
-        principal = gateway.doorkeeper.recognize(presented, resource, gateway.clock())
+        try:
+            principal = gateway.doorkeeper.recognize(presented, resource, gateway.clock())
+        except Refusal as refusal:
+            if not self._is_guess(refusal):
+                raise
+            self._later(self._refuse_guess(refusal))
+            return
         if principal is None:
             self._later(self._verify(presented))
         else:
@@ -53,10 +59,17 @@ class Admission:
         if self._lane.is_about(self._exchange):
             self._recognized(principal)
 
-    async def _of_stranger(self, refusal: Refusal) -> Refusal:
+    def _is_guess(self, refusal: Refusal) -> bool:
         """Whoever guesses tokens is slowed down by their address; whose token has ended must learn just that."""
+        counts = self._exchange.route.call_limits is not None
+        return counts and refusal.status == 401 and not isinstance(refusal, MissingAuthorization | TokenExpired)
+
+    async def _refuse_guess(self, refusal: Refusal) -> None:
+        raise await self._of_stranger(refusal) from refusal
+
+    async def _of_stranger(self, refusal: Refusal) -> Refusal:
         limits = self._exchange.route.call_limits
-        if limits is None or refusal.status != 401 or isinstance(refusal, MissingAuthorization | TokenExpired):
+        if limits is None or not self._is_guess(refusal):
             return refusal
         address, upstream = self._lane.address(), self._exchange.route.name
         allowance = limits.take(None, address, upstream) or await limits.fetch(None, address, upstream)
@@ -81,7 +94,7 @@ class Admission:
 
     def _check_proof(self, principal: Principal) -> str:
         """RFC 9449 §7: this very request proves the key that its token is for. Returns the nonce to use next."""
-        request, url = self._exchange.request, self._exchange.route.resource.identifier
+        request, url = self._exchange.request, self._exchange.route.url
         proofs = [value.decode("latin-1") for name, value in request.headers if name == b"dpop"]
         authorization = dict(request.headers)[b"authorization"]
         method = request.method.decode("ascii")

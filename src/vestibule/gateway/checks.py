@@ -45,13 +45,15 @@ def check_host(host: bytes, ours: frozenset[bytes]) -> None:
         )
 
 
-def check_origin(origin: bytes | None, allowed: frozenset[bytes]) -> None:
+def check_origin(origin: bytes | None, allowed: frozenset[bytes]) -> bytes | None:
+    """The origin as the browser wrote it, for it to find itself in our answer."""
     if origin is not None and origin.lower() not in allowed:
         raise OriginDenied(
             "Requests from pages of that origin are not allowed.",
             action="Add it to origins in the configuration, if it is yours.",
             detail=f"Origin {origin[:200]!r}",
         )
+    return origin
 
 
 def check_length(length: int | None, max_body: int) -> None:

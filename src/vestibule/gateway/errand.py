@@ -18,7 +18,7 @@ from vestibule.gateway.request import ProxiedRequest
 from vestibule.gateway.upstreams.lines import Line
 
 if TYPE_CHECKING:
-    from vestibule.gateway.gateway import Route
+    from vestibule.gateway.routes import Route
 
 READ_AHEAD = 64 * 1024  # bytes of an answer that may wait for their reader
 
@@ -118,6 +118,10 @@ class Errand:
     def upstream_lost(self, reason: str) -> None:
         self._line = None
         self._end(reason)
+
+    def upstream_refused(self, refusal: Refusal) -> None:
+        self._line = None
+        self._refuse(refusal)
 
     def upstream_paused(self) -> None: ...
 

@@ -9,10 +9,13 @@ An exchange is refused at most once, and only before its answer has begun. Nothi
 a request where a decision hangs on it.
 """
 
+from collections.abc import Mapping
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from vestibule.errors import Allowance, BadRequest, BodyTooLarge, Refusal, StoreUnavailable, TokenRevoked
+from vestibule.gateway.checks import check_host
+from vestibule.gateway.cors import cors_lines
 from vestibule.gateway.headers import Header
 from vestibule.gateway.request import ProxiedRequest
 from vestibule.model import NO_OPERATION, Operation, Principal
@@ -20,8 +23,8 @@ from vestibule.protocol.messages import id_of
 from vestibule.protocol.rate_limit import rate_limit_headers
 
 if TYPE_CHECKING:
-    from vestibule.gateway.gateway import Route
     from vestibule.gateway.lane import Lane
+    from vestibule.gateway.routes import Route
 
 
 class State(IntEnum):
@@ -37,6 +40,8 @@ class State(IntEnum):
 class Exchange:
     """See the top of the file. Made by the lane for each request; `leave` is what a kind of route does."""
 
+    has_sessions: ClassVar[bool] = True  # whether a client names its session with Mcp-Session-Id here
+
     __slots__ = (
         "allowance",
         "deadline",
@@ -45,6 +50,7 @@ class Exchange:
         "lane",
         "next_nonce",
         "operation",
+        "origin",
         "principal",
         "request",
         "request_id",
@@ -63,6 +69,7 @@ class Exchange:
         self.principal: Principal | None = None
         self.keep_alive = keep_alive
         self.request_id = request_id
+        self.origin: bytes | None = None  # of the page that asks, if it may
         self.next_nonce = ""  # of DPoP, for the client to use next
         self.operation: Operation = NO_OPERATION
         self.is_judged = False
@@ -74,7 +81,21 @@ class Exchange:
         """Whether its answer is an event stream, which may end between any two events."""
         return False
 
+    @property
+    def may_be_call(self) -> bool:
+        """Whether the trail hears of it: a GET or DELETE asks for nothing."""
+        return self.request.method == b"POST"
+
+    @property
+    def owes_answers(self) -> bool:
+        """Whether its stream is where answers to other requests will come."""
+        return False
+
     # --- what a kind of exchange does -------------------------------------------------------------------------------
+
+    def check_addressed(self, host: bytes, changing: Mapping[bytes, bytes], hosts: frozenset[bytes]) -> None:
+        """That the request is for a name of ours. `changing`: the header lines that differ from one to the next."""
+        check_host(host, hosts)
 
     def leave(self) -> None:
         """The request has been admitted, judged and told of; its body is whole, or too long to wait for."""
@@ -175,8 +196,8 @@ class Exchange:
         return refusal
 
     def more_headers(self, refusal: Refusal | None = None) -> list[Header]:
-        """What an answer says beside the answer: how many calls are left, and DPoP's next nonce."""
-        lines: list[Header] = []
+        """What an answer says beside the answer: how many calls are left, DPoP's next nonce, which page may read it."""
+        lines: list[Header] = [] if self.origin is None else list(cors_lines(self.origin))
         if self.allowance is not None and self.allowance.limit:
             lines += [(name.encode(), value.encode()) for name, value in rate_limit_headers(self.allowance)]
         if self.next_nonce and refusal is None:  # RFC 9449 §8.2: for the client's next proof

@@ -8,36 +8,25 @@ from typing import Any
 
 from vestibule.errors import Refusal
 from vestibule.gateway.exchange import Exchange
+from vestibule.gateway.forward_auth import NOWHERE, PATH, ForwardAuth, auth_route, question_route
 from vestibule.gateway.headers import Header
 from vestibule.gateway.heads import AnswerHeads
 from vestibule.gateway.judge import Judge
 from vestibule.gateway.lane import Lane
-from vestibule.gateway.proxied import ProxiedExchange
+from vestibule.gateway.limits import DEFAULT_LIMITS, GatewayLimits
+from vestibule.gateway.memory import CrowdWatch
+from vestibule.gateway.refusal_log import RefusalLog
 from vestibule.gateway.refusals import render, status_line
+from vestibule.gateway.routes import Route, paths_of
 from vestibule.gateway.sessions import SessionBinding
+from vestibule.gateway.sse_clients import SseSessions
 from vestibule.gateway.upstreams import Pool, open_pool
-from vestibule.model import Principal, Reading, Resource, Upstream
+from vestibule.model import Principal, Resource, Upstream
 from vestibule.ports import Authenticator, CallLimits, CredentialSource, Doorkeeper, Entropy
 
 TICK_SECONDS = 1.0
 _REQUEST_ID = 8  # bytes
 _IDS_AT_ONCE = 256  # a question to the system for each would be a twentieth of a call's cost
-
-
-@dataclass(frozen=True, slots=True)
-class GatewayLimits:
-    """What one client may take. Bytes and seconds."""
-
-    max_head: int = 32 * 1024
-    max_headers: int = 100
-    max_body: int = 10 * 1024 * 1024
-    max_swallowed: int = 64 * 1024  # of a refused request's body, to keep its connection
-    head_seconds: float = 10.0
-    body_seconds: float = 30.0  # of silence in a body
-    body_bytes_per_second: int = 500  # slower than that, the silence adds up
-    idle_seconds: float = 75.0  # between requests
-    unread_seconds: float = 60.0  # an answer waits, and nothing of it is taken
-    keep_alive_seconds: float = 25.0  # of silence on a stream, before a comment
 
 
 @dataclass(slots=True)
@@ -46,28 +35,14 @@ class Counters:
 
     requests: int = 0
     refusals: dict[str, int] = field(default_factory=dict)
+    vouched: int = 0  # answers of /auth that let somebody in
     malformed: int = 0
     broken_answers: int = 0
+    absences: dict[str, int] = field(default_factory=dict)  # of an aggregate's members, by name
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """All that a request at one path needs, found with one look into a dict."""
-
-    name: str
-    resource: Resource
-    pool: Pool
-    judge: Judge
-    reading: Reading  # what a decision about a request hangs on
-    call_limits: CallLimits | None
-    credentials: CredentialSource
-    sessions: SessionBinding
-    limits: GatewayLimits
-    resource_metadata: str
-    first_byte_seconds: float
-    idle_seconds: float
-    exchange: type[Exchange] = ProxiedExchange  # what becomes of a request here
-    methods: tuple[bytes, ...] = (b"POST", b"GET", b"DELETE")
+def _say_nothing(event: str, **facts: Any) -> None:
+    """Where there is no log. Pools outlive their gateway, and so know its log and not it."""
 
 
 class Gateway:
@@ -88,50 +63,56 @@ class Gateway:
         clock: Callable[[], float],
         entropy: Entropy,
         tls: Callable[[], ssl.SSLContext] = ssl.create_default_context,
-        limits: GatewayLimits = GatewayLimits(),
+        limits: GatewayLimits = DEFAULT_LIMITS,
         call_limits: CallLimits | None = None,
         address_of: Callable[[str, Sequence[str]], str] = lambda peer, forwarded: peer,
         log: Callable[..., None] | None = None,
         hsts: bytes = b"",
         predecessor: "Gateway | None" = None,
+        forward_auth: ForwardAuth | None = None,
     ) -> None:
         """`hsts`: what Strict-Transport-Security says, or nothing. `predecessor`: whose connections to upstreams that
-        are the same are used on; `take_over` has to follow."""
+        are the same are used on; `take_over` has to follow. `forward_auth`: what /auth needs, where a proxy serves one
+        of the resources."""
         self.doorkeeper = doorkeeper
         self.clock = clock
         self.limits = limits
         self.address_of = address_of
+        self.forward_auth = forward_auth
         self.counters = Counters()
         self.heads = AnswerHeads()
         self.lanes: set[Lane] = set()
         self.exchanges: set[Exchange] = set()
         self.streams: set[Exchange] = set()
+        self.sse_sessions = SseSessions()
         self.hosts = frozenset(host.lower().encode("ascii") for host in hosts)
         self.origins = frozenset(origin.lower().encode("ascii") for origin in origins)
         self._realm = realm
-        self._entropy = entropy
+        self.entropy = entropy
         self._request_ids: list[str] = []
         self._log = log
+        self._refusal_log = RefusalLog(log) if log is not None else None
         self._hsts: tuple[Header, ...] = ((b"strict-transport-security", hsts),) if hsts else ()
         self._ticker: asyncio.Task[None] | None = None
+        self._crowd = CrowdWatch()
         self._lane_class: type[Lane] | None = None
         self._owned: set[str] = set()  # the pools that are ours to close, by name
         sessions = SessionBinding(authenticator)
         pools: dict[str, Pool] = {}
-        for resource in resources:
-            name = resource.upstream.name
-            if name not in pools:
-                pool = predecessor.adoptable(resource.upstream) if predecessor is not None else None
+        for upstream in (resource.upstream for resource in resources if not resource.upstream.members):
+            if upstream.name not in pools and upstream.served_by == "gateway":
+                pool = predecessor.adoptable(upstream) if predecessor is not None else None
                 if pool is None:
-                    pool = open_pool(resource.upstream, tls)
-                    self._owned.add(name)
-                pools[name] = pool
-        self.pools: Mapping[str, Pool] = pools
-        self.routes: Mapping[bytes, Route] = {
-            resource.path.encode("ascii"): Route(
+                    pool = open_pool(upstream, tls, log or _say_nothing)
+                    self._owned.add(upstream.name)
+                pools[upstream.name] = pool
+        self.pools = pools
+
+        def route_to(resource: Resource, pool: Pool, **others: Any) -> Route:
+            return Route(
                 name=resource.upstream.name,
                 resource=resource,
-                pool=pools[resource.upstream.name],
+                pool=pool,
                 judge=judge,
                 reading=judge.reading(resource),
                 call_limits=call_limits,
@@ -141,10 +122,25 @@ class Gateway:
                 resource_metadata=resource_metadata_url(resource),
                 first_byte_seconds=resource.upstream.timeouts.first_byte.total_seconds(),
                 idle_seconds=resource.upstream.timeouts.idle_stream.total_seconds(),
+                **others,
             )
-            for resource in resources
-        }
+
+        self._route_to = route_to
+        self.routes: dict[bytes, Route] = {}
+        for resource in resources:
+            if resource.upstream.served_by == "proxy":
+                path = PATH + resource.path.encode("ascii")
+                self.routes[path] = auth_route(route_to(resource, NOWHERE), authenticator)
+                self.routes.setdefault(PATH, question_route(self.routes[path]))
+            elif not resource.upstream.members:
+                self.routes.update(paths_of(route_to(resource, pools[resource.upstream.name])))
         doorkeeper.on_revoked(self._end_revoked)
+
+    def add(self, resource: Resource, pool: Pool, **others: Any) -> None:
+        """Serve one more resource by a pool that somebody else has made. `others`: of its `Route`."""
+        self.pools[resource.upstream.name] = pool
+        self._owned.add(resource.upstream.name)
+        self.routes[resource.path.encode("ascii")] = self._route_to(resource, pool, **others)
 
     def protocol_class(self) -> type[Lane]:
         """For `uvicorn.Config(http=…)`."""
@@ -166,7 +162,11 @@ class Gateway:
         token is revoked.
         """
         self.lanes, self.exchanges, self.streams = predecessor.lanes, predecessor.exchanges, predecessor.streams
+        self.sse_sessions = predecessor.sse_sessions
+        absences = self.counters.absences  # aggregates were made with it
+        absences.update(predecessor.counters.absences)
         self.counters = predecessor.counters
+        self.counters.absences = absences
         self._lane_class = predecessor.protocol_class()
         self._lane_class.gateway = self
         predecessor.stop_watching()
@@ -184,6 +184,10 @@ class Gateway:
         if self._log is not None:
             self._log(event, **facts)
 
+    def count_absence(self, member: str) -> None:
+        """A member of an aggregate is missing from an answer."""
+        self.counters.absences[member] = self.counters.absences.get(member, 0) + 1
+
     def start(self) -> None:
         """Begin watching the clock. Needs a running loop."""
         self._ticker = asyncio.create_task(self._tick())
@@ -196,15 +200,17 @@ class Gateway:
         self.stop_watching()
         for exchange in self.under_way():
             exchange.stop()
+        await self.sse_sessions.close()
         for name in self._owned:
             self.pools[name].close()
+        await asyncio.gather(*(self.pools[name].wait_closed() for name in self._owned))
 
     # --- answers ----------------------------------------------------------------------------------------------------
 
     def request_id(self) -> str:
         ids = self._request_ids
         if not ids:
-            drawn = self._entropy(_REQUEST_ID * _IDS_AT_ONCE).hex()
+            drawn = self.entropy(_REQUEST_ID * _IDS_AT_ONCE).hex()
             ids += [drawn[at : at + 2 * _REQUEST_ID] for at in range(0, len(drawn), 2 * _REQUEST_ID)]
         return ids.pop()
 
@@ -218,18 +224,7 @@ class Gateway:
         close: bool,
         more: Sequence[Header] = (),
     ) -> bytes:
-        refusals = self.counters.refusals
-        refusals[refusal.code] = refusals.get(refusal.code, 0) + 1
-        if self._log is not None:
-            self._log(
-                "mcp_refused",
-                code=refusal.code,
-                status=refusal.status,
-                upstream=route.name,
-                request_id=request_id,
-                reason=refusal.message,
-                detail=refusal.detail,
-            )
+        self.note_refusal(refusal, route, request_id)
         return render(
             refusal,
             resource=route.resource,
@@ -241,6 +236,20 @@ class Gateway:
             allow=b", ".join(route.methods) if refusal.status == 405 else b"",
             more=(*self._hsts, *more),
         )
+
+    def note_refusal(self, refusal: Refusal, route: Route, request_id: str) -> None:
+        """For the log and the metrics."""
+        refusals = self.counters.refusals
+        refusals[refusal.code] = refusals.get(refusal.code, 0) + 1
+        if self._refusal_log is not None:
+            self._refusal_log.tell(
+                code=refusal.code,
+                status=refusal.status,
+                upstream=route.name,
+                request_id=request_id,
+                reason=refusal.message,
+                detail=refusal.detail,
+            )
 
     def render_bare(self, refusal: Refusal, status: int) -> bytes:
         """For what could not be read as a request to anything."""
@@ -269,6 +278,8 @@ class Gateway:
         for exchange in list(self.exchanges):
             if exchange.principal is not None and unwelcome(exchange.principal):
                 exchange.revoke(now)
+        for pool in self.pools.values():
+            pool.revoke(unwelcome)
 
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()
@@ -278,18 +289,23 @@ class Gateway:
 
     def tick(self, now: float) -> None:
         """One look at everything that has a time to end."""
+        if self._refusal_log is not None:
+            self._refusal_log.tick()
         for pool in self.pools.values():
             pool.tick(now)
         for exchange in list(self.exchanges):
             exchange.tick(now)
         for lane in list(self.lanes):
             lane.tick(now)
+        self._crowd.look(len(self.lanes))
 
     def snapshot(self) -> Mapping[str, Any]:
         """For readiness and metrics."""
         return {
             "requests": self.counters.requests,
             "refusals": dict(self.counters.refusals),
+            "vouched": self.counters.vouched,
+            "absences": dict(self.counters.absences),
             "streams": len(self.streams),
             "connections": len(self.lanes),
             "upstream_connections": {name: pool.size for name, pool in self.pools.items()},

@@ -12,6 +12,7 @@ transport security, authentication and caches is about its own origin, not ours;
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 Header = tuple[bytes, bytes]
 
@@ -38,7 +39,7 @@ _NOT_TO_CLIENT = HOP_BY_HOP | frozenset(
 _NOT_TO_CLIENT_PREFIXES = (b"access-control-", b"proxy-", b"x-accel-", b"x-lighttpd-", b"x-litespeed-")
 _TARGETED_CACHES = b"cdn-cache-control"  # RFC 9213: `CDN-…`, `Cloudflare-CDN-…`; they overrule Cache-Control
 
-_REMEMBER = 2000  # names
+_REMEMBER = 500  # names
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*\Z")
 _to_client: dict[bytes, bool] = {}
 
@@ -47,11 +48,11 @@ def fold(name: bytes) -> bytes:
     return name.lower().replace(b"_", b"-")
 
 
+@lru_cache(maxsize=_REMEMBER)
 def passes_to_upstream(name: bytes) -> bool:
     """Whether a client's header line of this (lower-case) name may go on."""
-    if name.startswith(_PARAMETER):  # the client's own, however it is folded
-        return True
-    return name in _TO_UPSTREAM or (name.startswith(_MCP) and b"_" not in name)
+    # A parameter's name is the client's own, however it is folded.
+    return name in _TO_UPSTREAM or (name.startswith(_MCP) and (b"_" not in name or name.startswith(_PARAMETER)))
 
 
 def passes_to_client(name: bytes) -> bool:

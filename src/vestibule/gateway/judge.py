@@ -70,15 +70,21 @@ class Judge:
             self._decide(exchange, read_operation(request.method, request.headers, request.text()))
             exchange.is_judged = True
 
+    def check_named(self, exchange: "Exchange", operation: Operation) -> None:
+        """Decide on what the head alone says, where it is to be believed. Raises a `Refusal`."""
+        self._decide(exchange, operation)
+        exchange.is_judged = True
+
     def _decide(self, exchange: "Exchange", operation: Operation) -> None:
         exchange.operation = operation
-        self.permission.check(exchange.principal, exchange.route.resource, operation, self.clock().timestamp())
+        resource, meant = exchange.route.place(operation)
+        self.permission.check(exchange.principal, resource, meant, self.clock().timestamp())
 
     # --- the trail --------------------------------------------------------------------------------------------------
 
     def tell_allowed(self, exchange: "Exchange") -> None:
         """Raises `StoreUnavailable`: what cannot be told is not done."""
-        if self.trail is None or self.told != "all" or exchange.request.method != b"POST":
+        if self.trail is None or self.told != "all" or not exchange.may_be_call:
             return
         operation: Operation | None = exchange.operation
         if exchange.route.reading is Reading.NOTHING:
@@ -102,6 +108,7 @@ class Judge:
         self, exchange: "Exchange", operation: Operation, outcome: Outcome, refusal: Refusal | None = None
     ) -> AuditEvent:
         principal = exchange.principal
+        resource, operation = exchange.route.place(operation)
         facts = self.facts(operation.tool, operation.arguments) if self.facts and operation.arguments else _NO_FACTS
         return AuditEvent(
             at=self.clock(),
@@ -111,7 +118,7 @@ class Judge:
             actor=principal.user if principal is not None else "",
             client_id=principal.client_id if principal is not None else "",
             tenant=principal.tenant if principal is not None else DEFAULT_TENANT,  # as what is nobody's elsewhere
-            target=exchange.route.resource.identifier,
+            target=resource.identifier,
             reason="" if refusal is None else f"{refusal.code}: {refusal.detail or refusal.message}"[:500],
             address=exchange.lane.address(),
             tool=(operation.name or operation.method)[:200],
@@ -125,7 +132,7 @@ def _glanced(exchange: "Exchange") -> Operation | None:
     None: it cannot be seen, so it may be a call.
     """
     request = exchange.request
-    if request.is_whole:
+    if request.is_whole and request.size:
         seen = glance(request.text())
         if seen is None or seen.method in CALLS:
             return seen

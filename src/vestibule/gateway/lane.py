@@ -7,8 +7,9 @@ connection closes after the answer, and the client, as HTTP has it, sends it aga
 """
 
 import asyncio
+import weakref
+from collections import deque
 from collections.abc import Coroutine, Mapping, Sequence
-from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import httptools
@@ -22,7 +23,6 @@ from vestibule.errors import (
 from vestibule.gateway.admission import Admission
 from vestibule.gateway.checks import (
     check_framing,
-    check_host,
     check_length,
     check_method,
     check_origin,
@@ -30,47 +30,74 @@ from vestibule.gateway.checks import (
     check_single,
     check_version,
 )
+from vestibule.gateway.declined import read_rest
 from vestibule.gateway.exchange import Exchange
 from vestibule.gateway.framing import Framing
 from vestibule.gateway.headers import Header
 from vestibule.gateway.lasting import Lasting, apart, weight_of
 from vestibule.gateway.patience import Patience, Turn
+from vestibule.gateway.preflight import Preflight
 from vestibule.gateway.request import ProxiedRequest
 from vestibule.gateway.sockets import has_left
 from vestibule.gateway.weight import MAX_URL, Weight
 from vestibule.protocol.caller import network_of
 
 if TYPE_CHECKING:
-    from vestibule.gateway.gateway import Gateway, Route
+    from vestibule.gateway.gateway import Gateway
+    from vestibule.gateway.routes import Route
 
-WRITE_AHEAD = 32 * 1024  # bytes that wait for a client before its upstream is not read; one read is up to 256 KiB more
+WRITE_AHEAD = 0  # bytes that may wait for a client while its upstream is read: one read brings up to 256 KiB
 LINGER = 1.0  # seconds to let a client read an answer that came before it had finished speaking
+
+
+_NOTHING: deque[Any] = deque()  # what has been pipelined: see on_message_begin
 
 
 class _StopReading(Exception):
     pass
 
 
-class Hold(Enum):
-    """Why a client is not read from. It is read again when no reason is left."""
+class Hold:
+    """Why a client is not read from, as bits. It is read again when no reason is left."""
 
-    BODY = auto()  # the exchange has no room for more of the request
-    ANSWER = auto()  # the client does not take what it has been answered
-    APPLICATION = auto()  # the ASGI application has not taken the body yet
+    BODY = 1  # the exchange has no room for more of the request
+    ANSWER = 2  # the client does not take what it has been answered
+    APPLICATION = 4  # the ASGI application has not taken the body yet
 
 
 class _Flow(FlowControl):
-    """uvicorn's wish to stop reading is one among others: its going on must not end ours."""
+    """uvicorn's wish to stop reading is one among others: its going on must not end ours.
+
+    Made for every connection, so nothing is made for it before it is needed (an Event is a kilobyte).
+    """
 
     def __init__(self, lane: "Lane") -> None:
-        super().__init__(lane.transport)
-        self._lane = lane
+        self.read_paused = False
+        self.write_paused = False
+        self._writable: asyncio.Event | None = None  # once somebody waits for it
+        self._lane = weakref.ref(lane)  # it has us; a connection that is over is not to wait for the collector
+
+    async def drain(self) -> None:
+        if self.write_paused:
+            self._writable = self._writable or asyncio.Event()
+            await self._writable.wait()
+
+    def pause_writing(self) -> None:
+        self.write_paused = True
+
+    def resume_writing(self) -> None:
+        self.write_paused = False
+        if self._writable is not None:
+            self._writable.set()
+            self._writable = None
 
     def pause_reading(self) -> None:
-        self._lane.hold(Hold.APPLICATION)
+        if (lane := self._lane()) is not None:
+            lane.hold(Hold.APPLICATION)
 
     def resume_reading(self) -> None:
-        self._lane.release(Hold.APPLICATION)
+        if (lane := self._lane()) is not None:
+            lane.release(Hold.APPLICATION)
 
 
 class Lane(HttpToolsProtocol):
@@ -78,20 +105,39 @@ class Lane(HttpToolsProtocol):
 
     gateway: "Gateway"  # set by Gateway.protocol_class
 
+    __slots__ = (
+        "_address",
+        "_body_over",
+        "_deaf",
+        "_declined",
+        "_exchange",
+        "_head_done",
+        "_holds",
+        "_is_ours",
+        "_known",
+        "_patience",
+        "_swallowing",
+        "_weight",
+        "is_closing_soon",
+        "last_write",
+    )  # what uvicorn has of its own, up to thirty, shares its keys; a connection is a kilobyte smaller
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.pipeline = _NOTHING
         self.parser = httptools.HttpRequestParser(self)  # without uvicorn's leniency for data after a close
         self._exchange: Exchange | None = None
         self._is_ours = False
         self._deaf = False
         self._swallowing = False
+        self._declined: Framing | None = None  # of a body behind the offer of another protocol
         self._head_done = False
         self._body_over = True
         self._weight = Weight(self.gateway.limits)
         self._known: Lasting | None = None  # what the request before said that lasts
-        self._holds: set[Hold] = set()
+        self._holds = 0  # of Hold
         self._patience = Patience(self.gateway.limits, self.loop.time())
-        self._address: str | None = None  # of the caller of this request, once somebody wants to know
+        self._address: str | None = None  # of the caller, once somebody wants to know
         self.is_closing_soon = False
         self.last_write = 0.0
 
@@ -135,7 +181,8 @@ class Lane(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             # Java's client offers h2c with every first request. Declining is to go on as if nothing had been offered
             # (RFC 9110 §7.8); llhttp has stopped there, so what follows the request is for a new parser.
-            self.parser = httptools.HttpRequestParser(self)
+            declined, self._declined = self._declined, None
+            self.parser = read_rest(self, declined) if declined else httptools.HttpRequestParser(self)
             return int(upgrade.args[0])
         except httptools.HttpParserError:
             self._refuse_connection(BadRequest("The request is not well-formed HTTP/1.1."))
@@ -175,15 +222,15 @@ class Lane(HttpToolsProtocol):
         # With an answer on its way or waiting to be read, the next request is not: refusals cost us ten times the bytes
         # that they cost a client, and a client that reads as it should is never here.
         if self._in_flight() or self.is_unread:
-            self._stop_reading()
+            self.stop_reading()
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
         self._is_ours = False
         self._head_done = False
         self._body_over = False
+        self._declined = None
         self._weight.begin()
-        self._address = None
 
     def on_url(self, url: bytes) -> None:
         self.url += url
@@ -202,7 +249,10 @@ class Lane(HttpToolsProtocol):
             self._refuse_head()
 
     def on_headers_complete(self) -> None:
-        self._known, changing = apart(self.headers, self._known)
+        known = self._known
+        self._known, changing = apart(self.headers, known)
+        if self._known is not known:
+            self._address = None  # it hangs on the peer and on lines that last
         if not self._weight.add_head(self._known.size + weight_of(changing), len(self.headers)):
             self._refuse_head()
         single = dict(changing)
@@ -233,6 +283,8 @@ class Lane(HttpToolsProtocol):
             self._exchange.body(body)
 
     def on_message_complete(self) -> None:
+        if self._declined:
+            return  # only its head is; see `declined`
         self._body_over = True
         if not self._is_ours:
             super().on_message_complete()
@@ -267,6 +319,8 @@ class Lane(HttpToolsProtocol):
             raise _StopReading
         if self.parser.should_upgrade():
             self.headers = [(name, value) for name, value in self.headers if name not in (b"upgrade", b"connection")]
+            length, chunked = int(changing.get(b"content-length", b"0")), b"transfer-encoding" in changing
+            self._declined = Framing(length or None, chunked) if length or chunked else None
 
     # --- one request ------------------------------------------------------------------------------------------------
 
@@ -279,7 +333,8 @@ class Lane(HttpToolsProtocol):
         length = int(single[b"content-length"]) if b"content-length" in single else None
         chunked = b"transfer-encoding" in single
         framing = Framing(length, chunked)
-        self._exchange = exchange = route.exchange(
+        kind = Preflight if method == b"OPTIONS" and route.takes_preflights else route.exchange
+        self._exchange = exchange = kind(
             self,
             route,
             ProxiedRequest(method, query, self.headers, framing, era=lasting.era, parts=(lasting, changing)),
@@ -292,14 +347,18 @@ class Lane(HttpToolsProtocol):
             if len(single) < len(changing):
                 check_single(changing)
             lasting.check_single()
-            check_method(method, route.methods)
+            exchange.check_addressed(lasting.host, single, gateway.hosts)
+            exchange.origin = check_origin(lasting.origin, gateway.origins)
+            if kind is not Preflight:
+                check_method(method, route.methods)
             check_version(version)
-            check_host(lasting.host, gateway.hosts)
-            check_origin(lasting.origin, gateway.origins)
             check_length(length, gateway.limits.max_body)
             check_framing(method, length, chunked=chunked)
             check_query(query)
-            Admission(self, exchange, lasting.session).begin(lasting.presented)
+            if isinstance(exchange, Preflight):
+                exchange.answer()
+                return
+            Admission(self, exchange, lasting.session if exchange.has_sessions else None).begin(lasting.presented)
         except Refusal as refusal:
             exchange.fail(refusal)
 
@@ -314,12 +373,16 @@ class Lane(HttpToolsProtocol):
         if self.expect_100_continue:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
+    @property
+    def peer(self) -> str:
+        """The address of whoever is connected: the caller's, or a proxy's."""
+        return self.client[0] if self.client else ""
+
     def address(self) -> str:
         """The caller's, as far as the proxies before us can be believed."""
         if self._address is None:
-            peer = self.client[0] if self.client else ""
             forwarded = [value.decode("latin-1") for name, value in self.headers if name == b"x-forwarded-for"]
-            self._address = self.gateway.address_of(peer, forwarded)
+            self._address = self.gateway.address_of(self.peer, forwarded)
         return self._address
 
     def network(self) -> str:
@@ -345,14 +408,14 @@ class Lane(HttpToolsProtocol):
         """Whether so much waits for the client to read it that no more should be made."""
         return self.flow.write_paused
 
-    def hold(self, reason: Hold) -> None:
-        self._holds.add(reason)
+    def hold(self, reason: int) -> None:
+        self._holds |= reason
         self.transport.pause_reading()
 
-    def release(self, reason: Hold) -> None:
-        if reason not in self._holds:
+    def release(self, reason: int) -> None:
+        if not self._holds & reason:
             return
-        self._holds.discard(reason)
+        self._holds &= ~reason
         if not self._holds and not self.transport.is_closing():
             self._patience.begin(self._patience.turn, self.loop.time())
             self.transport.resume_reading()
@@ -362,6 +425,12 @@ class Lane(HttpToolsProtocol):
 
     def resume_client(self) -> None:
         self.release(Hold.BODY)
+
+    def lighten(self) -> None:
+        """Let go of the request's head: an answer that stays for hours is on its way."""
+        self.headers = []
+        self.url = b""
+        self._known = None
 
     def exchange_done(self, *, keep_alive: bool) -> None:
         """The answer is out, to its last byte."""
@@ -456,7 +525,8 @@ class Lane(HttpToolsProtocol):
         if self._body_over:
             self._patience.begin(Turn.REQUEST, self.loop.time())
 
-    def _stop_reading(self) -> None:
+    def stop_reading(self) -> None:
+        """What comes now is another request, and it is not read. Only for what a parser calls."""
         self._deaf = True
         self.is_closing_soon = True
         if self._exchange is not None:

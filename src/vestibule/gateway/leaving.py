@@ -15,7 +15,7 @@ _LISTENING = (b"mcp-method", b"subscriptions/listen")
 
 def is_endless(exchange: "Exchange") -> bool:
     """Whether nobody should wait for this exchange to end."""
-    if not exchange.is_stream:
+    if not exchange.is_stream or exchange.owes_answers:
         return False
     request = exchange.request
     return (

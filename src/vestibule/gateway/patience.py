@@ -14,7 +14,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vestibule.gateway.gateway import GatewayLimits
+    from vestibule.gateway.limits import GatewayLimits
 
 
 class Turn(IntEnum):

@@ -23,8 +23,8 @@ from vestibule.gateway.upstreams.lines import Line
 from vestibule.model import Era
 
 if TYPE_CHECKING:
-    from vestibule.gateway.gateway import Route
     from vestibule.gateway.lane import Lane
+    from vestibule.gateway.routes import Route
 
 DOCUMENT_SPEED = 500  # bytes per second; the silence of what comes slower than that adds up
 MAX_DISCARDED = 64 * 1024 * 1024
@@ -211,6 +211,8 @@ class ProxiedExchange(Exchange):
 
     def _begin_stream(self) -> None:
         self.lane.gateway.streams.add(self)
+        self.lane.lighten()
+        self.request.lighten()
         if self.principal is not None:
             left = self.principal.expires_at.timestamp() + EXPIRY_GRACE - self.lane.gateway.clock()
             self.deadline = self.lane.loop.time() + max(left, 0.0)
@@ -256,6 +258,13 @@ class ProxiedExchange(Exchange):
             self._give_up(reason)
         elif self.state is not State.DONE:
             self.fail(unavailable(self.route.name, reason))
+
+    def upstream_refused(self, refusal: Refusal) -> None:
+        self._line = None
+        if self.state is State.ANSWERING:
+            self._give_up(refusal.detail or refusal.message)
+        else:
+            self.fail(refusal)
 
     def _give_up(self, reason: str) -> None:
         """The answer cannot go on. What has not begun is a refusal; what has, breaks off."""

@@ -8,7 +8,7 @@ the number of chunks.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vestibule.gateway.gateway import GatewayLimits
+    from vestibule.gateway.limits import GatewayLimits
 
 MAX_URL = 8 * 1024
 AROUND_A_LINE = 4  # bytes: a colon, a blank, a line break

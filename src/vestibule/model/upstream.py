@@ -39,7 +39,7 @@ class Command:
     working_directory: str = ""
     instances: Literal["per-principal", "shared"] = "per-principal"  # shared: one for each tenant
     idle: timedelta = timedelta(minutes=10)  # until one that nobody asks is stopped
-    stop_grace: timedelta = timedelta(seconds=5)  # from the end of its input to SIGTERM, and from there to SIGKILL
+    stop_grace: timedelta = timedelta(seconds=2)  # from the end of its input to SIGTERM, and from there to SIGKILL
     max_instances: int = 100
 
 
@@ -48,7 +48,11 @@ class Upstream:
     """Where an MCP server is, who may reach it, and what we show it."""
 
     name: str
-    url: str = ""  # http://host:port/path of its endpoint; empty for a command
+    url: str = ""  # http://host:port/path of its endpoint; empty for a command, and for what a proxy serves
+    served_by: Literal["gateway", "proxy"] = "gateway"  # proxy: somebody's own, which asks us at /auth
+    trust_routing_headers: bool = (
+        False  # a proxy's: its server refuses a body that is not what Mcp-Method, Mcp-Name say
+    )
     transport: Literal["streamable-http", "sse", "stdio"] = "streamable-http"
     socket: str = ""  # the file of a Unix socket that `url` is to be asked at
     command: Command | None = None
@@ -63,6 +67,7 @@ class Upstream:
     credential: StaticCredential | None = None
     timeouts: Timeouts = Timeouts()
     title: str = ""
+    members: tuple["Upstream", ...] = ()  # of an aggregate: those that it stands for; decided is by them alone
     hide_denied: bool = False  # leave tools out of listings that the caller may not call
 
 
@@ -74,4 +79,5 @@ class Resource:
     path: str  # the request path that it answers at
     upstream: Upstream
     aliases: tuple[str, ...] = ()  # identifiers that an old client may name instead
+    message_path: str = ""  # of HTTP+SSE (2024-11-05): where messages go; `path` is the stream's
     must_be_named: bool = False  # never what a request means that names none; none of its scopes is offered by itself

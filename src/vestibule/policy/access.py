@@ -19,6 +19,8 @@ _ASK = "Ask whoever runs this server."
 _ASK_FOR_IT = "Let your client ask for it: the person will be shown what is new."
 _MAKE_A_KEY = "Use an API key that has them: a sign-in does not widen a key."
 
+_NO_RULES = Verdict(True, why="there are no rules")
+
 _Key = tuple[Facts, str, str, str, bool]
 
 
@@ -38,8 +40,14 @@ class AccessPolicy:
         self._kept: dict[_Key, _Kept] = {}
 
     def reading(self, resource: Resource) -> Reading:
-        by_rules = self._engine.reading(resource.upstream.name) if self._engine is not None else Reading.NOTHING
-        return max(by_rules, self._scopes[resource.upstream.name].reading)
+        upstream = resource.upstream
+        if upstream.members:  # which of them a request is about has to be read
+            return max(Reading.NAME, *(self._reading(one) for one in upstream.members))
+        return self._reading(upstream)
+
+    def _reading(self, upstream: Upstream) -> Reading:
+        by_rules = self._engine.reading(upstream.name) if self._engine is not None else Reading.NOTHING
+        return max(by_rules, self._scopes[upstream.name].reading)
 
     def check(self, principal: Principal | None, resource: Resource, operation: Operation, now: float) -> None:
         self._check(principal, resource, operation, now, is_listing=False)
@@ -67,7 +75,8 @@ class AccessPolicy:
         self, principal: Principal | None, resource: Resource, operation: Operation, now: float, *, is_listing: bool
     ) -> None:
         check_upstream(principal, resource.upstream)
-        self._scopes[resource.upstream.name].check(principal, operation)
+        if not resource.upstream.members:  # nobody needs the scopes of all that an aggregate stands for
+            self._scopes[resource.upstream.name].check(principal, operation)
         verdict = self._verdict(principal, resource, operation, now, is_listing=is_listing)
         if not verdict.is_allowed:
             raise PolicyDenied(
@@ -78,7 +87,7 @@ class AccessPolicy:
         self, principal: Principal | None, resource: Resource, operation: Operation, now: float, *, is_listing: bool
     ) -> Verdict:
         if self._engine is None:
-            return Verdict(True, why="there are no rules")
+            return _NO_RULES
         who = facts_of(principal)
         key: _Key = (who, resource.identifier, operation.method, operation.name, is_listing)
         kept = self._kept.get(key)
@@ -123,6 +132,8 @@ class NeededScopes:
 
     def of_its_own(self, operation: Operation) -> tuple[str, ...]:
         """Beside the default ones."""
+        if not self._by_kind:
+            return ()
         kinds = _OF_COMPLETIONS if operation.method == COMPLETION else (KINDS.get(operation.method),)
         met = (
             scopes
@@ -166,7 +177,10 @@ def check_upstream(principal: Principal | None, upstream: Upstream) -> None:
             action=_ASK,
             detail=f"{principal.user} is of {principal.tenant}",
         )
-    if principal.upstreams and upstream.name not in principal.upstreams:
+    if upstream.access == "api-key-only" and principal.shown != "api-key":
+        raise PolicyDenied("This MCP server takes API keys only.", action=_ASK, detail=principal.user)
+    opened = {one.name for one in upstream.members} or {upstream.name}
+    if principal.upstreams and not opened.intersection(principal.upstreams):
         raise PolicyDenied("This API key is for other MCP servers.", action=_ASK, detail=principal.user)
 
 

@@ -56,6 +56,9 @@ class LeasedCallLimits:
         pairs = self._plans.pairs(principal, address, upstream)
         return self._take(pairs, self._monotonic()) if pairs else UNLIMITED
 
+    def counts_apart(self, upstream: str) -> bool:
+        return self._plans.counts_apart(upstream)
+
     async def fetch(self, principal: Principal | None, address: str, upstream: str) -> Allowance:
         pairs = self._plans.pairs(principal, address, upstream)
         for _ in range(_ROUNDS):

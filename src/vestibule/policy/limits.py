@@ -72,6 +72,9 @@ class Plans:
         plan = self._own.get(upstream, self._usual) if self._own else self._usual
         return plan.pairs(principal, address) if plan is not None else []
 
+    def counts_apart(self, upstream: str) -> bool:
+        return upstream in self._own
+
 
 UNLIMITED = Allowance("", 0, 0, 0, 0)  # an upstream that no rate is about: nothing to tell
 
@@ -86,6 +89,9 @@ class LocalCallLimits:
     def take(self, principal: Principal | None, address: str, upstream: str) -> Allowance:
         pairs = self._plans.pairs(principal, address, upstream)
         return count(pairs, self._monotonic()) if pairs else UNLIMITED
+
+    def counts_apart(self, upstream: str) -> bool:
+        return self._plans.counts_apart(upstream)
 
     async def fetch(self, principal: Principal | None, address: str, upstream: str) -> Allowance:
         return self.take(principal, address, upstream)

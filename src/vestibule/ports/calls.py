@@ -160,6 +160,9 @@ class CallLimits(Protocol):
     def take(self, principal: Principal | None, address: str, upstream: str) -> Allowance | None:
         """Count one call, without waiting. None: this replica's share is used up, ask with `fetch`."""
 
+    def counts_apart(self, upstream: str) -> bool:
+        """Whether an upstream has rates of its own."""
+
     async def fetch(self, principal: Principal | None, address: str, upstream: str) -> Allowance:
         """The same, with the other replicas. When they cannot be asked, this replica's own count decides."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from vestibule.errors import InsufficientScope, InvalidProof, InvalidToken, Refusal, SeveralCredentials
 from vestibule.protocol.discovery import SIGNING_ALGORITHMS
 
+_NOT_QUOTABLE = re.compile(r"[^ !#-\[\]-~]")
 _B64TOKEN = re.compile(rb"[A-Za-z0-9\-._~+/]+=*\Z")
 
 
@@ -70,4 +71,4 @@ def dpop_challenge(refusal: InvalidProof, *, realm: str, resource_metadata: str)
 
 def _quoted(value: str) -> str:
     """Inside a quoted-string: printable ASCII; what could end it, or the line, becomes an apostrophe."""
-    return "".join(char if " " <= char <= "~" and char not in '"\\' else "'" for char in value)
+    return _NOT_QUOTABLE.sub("'", value)

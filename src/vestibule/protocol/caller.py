@@ -13,13 +13,13 @@ Networks = Sequence[IPv4Network | IPv6Network]
 
 def caller_address(peer: str, forwarded_for: Sequence[str], trusted: Networks) -> str:
     """The caller's address. `peer`: who is connected; `forwarded_for`: the values of its X-Forwarded-For headers."""
-    if not trusted or not _is_in(peer, trusted):
+    if not trusted or not is_one_of(peer, trusted):
         return peer
     for hop in reversed([hop.strip() for value in forwarded_for for hop in value.split(",")]):
         if _parsed(hop) is None:
             break
         peer = hop
-        if not _is_in(hop, trusted):
+        if not is_one_of(hop, trusted):
             break
     return peer
 
@@ -56,6 +56,7 @@ def _parsed(text: str) -> IPv4Address | IPv6Address | None:
     return parsed
 
 
-def _is_in(text: str, networks: Networks) -> bool:
-    parsed = _parsed(text)
+def is_one_of(address: str, networks: Networks) -> bool:
+    """Whether an address is in one of the networks; what is no address is in none."""
+    parsed = _parsed(address)
     return parsed is not None and any(parsed in network for network in networks if network.version == parsed.version)

@@ -90,6 +90,13 @@ def decode_header(value: bytes) -> str | None:
         return None
 
 
+def encode_header(text: str) -> bytes:
+    """The value of a mirrored header that stands for `text`; the other direction of `decode_header`."""
+    is_plain = text.isascii() and text.isprintable() and text == text.strip() and not text.startswith(_BASE64)
+    encoded = text if is_plain else f"{_BASE64}{base64.b64encode(text.encode()).decode()}{_END}"
+    return encoded.encode("ascii")
+
+
 def _check_encoding(headers: Iterable[tuple[bytes, bytes]]) -> None:
     """Nothing between the bytes that we read and those that the server reads: RFC 8259 §8.1 knows UTF-8 alone."""
     for name, value in headers:
@@ -175,6 +182,8 @@ def _completed(params: Mapping[str, Any]) -> object:
     if not isinstance(reference, dict):
         return ""
     _check_keys(reference, ("type", *_PARAMS_KEYS))
+    if "name" in reference and "uri" in reference:
+        return None  # which of them counts, its type says to one server and its order to another
     return reference.get("name", reference.get("uri", ""))
 
 

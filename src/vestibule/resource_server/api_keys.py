@@ -57,7 +57,8 @@ class ApiKeys:
         principal = self._principal(key, resource, now)
         if self._revocations.covers(principal):
             raise _refused(f"{key.key_id} was revoked a moment ago")
-        if key.upstreams and resource.upstream.name not in key.upstreams:
+        opened = {one.name for one in resource.upstream.members} or {resource.upstream.name}
+        if key.upstreams and not opened.intersection(key.upstreams):
             # 403, not 401: the key is good, and neither another sign-in nor a fresh token would help.
             raise PolicyDenied(
                 "This API key is not for this MCP server.",

@@ -103,24 +103,37 @@ class ResourceServer:
 
     def recognize(self, presented: Presented, resource: Resource, now: float) -> Principal | None:
         if presented.authorization is None and presented.api_key is None:
-            return None
+            raise _nothing_shown(resource)
         digest = presented.digests.get(resource.identifier)
         if digest is None:
             digest = presented.digests[resource.identifier] = digest_of(self._decisive(presented), resource)
         principal = self._verified.get(digest, now)
         if principal is None or self._revocations.covers(principal) or self._revocations.is_blind():
-            return None  # `admit` says why
+            return self._admit_at_once(digest, presented, resource, now)
         if principal.shown == "foreign-token" and self._blocked is not None and self._blocked.may_have(principal):
             return None
         return principal
+
+    def _admit_at_once(self, digest: bytes, presented: Presented, resource: Resource, now: float) -> Principal | None:
+        """What costs no more than a look into it: tokens that we have sealed, and what cannot be good. None: ask
+        `admit`. A flood of nonsense must cost less than the calls it would keep waiting."""
+        shown = self._shown(presented, resource)
+        if shown.kind != "own" or is_signed(shown.token):
+            self._verified.check_not_refused(digest, now)
+            return None
+        return self._keep(digest, shown, self._admit_own(shown, resource, now), resource)
 
     async def admit(self, presented: Presented, resource: Resource, now: float) -> Principal:
         shown = self._shown(presented, resource)
         digest = digest_of(self._decisive(presented), resource)
         if shown.kind == "own" and not is_signed(shown.token):
-            principal, until = self._admit_own(shown, resource, now)
+            admitted = self._admit_own(shown, resource, now)
         else:
-            principal, until = await self._admit_once(digest, shown, presented, resource, now)
+            admitted = await self._admit_once(digest, shown, presented, resource, now)
+        return self._keep(digest, shown, admitted, resource)
+
+    def _keep(self, digest: bytes, shown: _Shown, admitted: tuple[Principal, float], resource: Resource) -> Principal:
+        principal, until = admitted
         _check_scheme(shown, principal, self._proofs)
         check_access(principal, resource)
         return self._verified.keep(digest, principal, until)

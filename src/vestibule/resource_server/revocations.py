@@ -60,12 +60,14 @@ class RevocationWatch:
         """Whether the token, the grant it came from, or all of its client, person or tenant has been revoked."""
         if token.grant_id in self._grants or token.token_id in self._tokens:
             return True
+        if not (self._clients or self._users or self._tenants):
+            return False
         for kept, value in (
             (self._clients, token.client_id),
             (self._users, _user(token.tenant, token.user)),
             (self._tenants, token.tenant),
         ):
-            revoked = kept.get(value) if kept else None
+            revoked = kept.get(value)
             # In the same second: which came first is not known, so it is taken for the older.
             if revoked is not None and token.issued_at <= revoked.revoked_at:
                 return True

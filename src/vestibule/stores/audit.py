@@ -5,6 +5,7 @@ write one chain. A link is read as it stands: what somebody wrote there that no 
 `unreadable`, which no hash fits.
 """
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -21,6 +22,7 @@ from vestibule.stores.audit_rows import AS_IT_STANDS, insert_links, read_link
 from vestibule.stores.engine import Database
 from vestibule.stores.tables import audit_events, audit_heads
 
+AT_A_TIME = 250  # events that are chained before others have their turn
 MAX_HEADS = 10_000  # that are remembered
 SEARCH_TIMEOUT = 60.0  # seconds: somebody who searches for text looks at every row
 
@@ -61,12 +63,12 @@ class SqlAuditStore:
         """
         known = self._heads.get(tenant)
         if known is not None:
-            links = chain(events, known)
+            links = await _chained(events, known)
             moved = await move_head(connection, known, links[-1], self._authenticator)
             if moved is not None:
                 return links, moved
         found = await lock_head(connection, self._database, tenant, self._authenticator)
-        links = chain(events, found)
+        links = await _chained(events, found)
         moved = await move_head(connection, found, links[-1], self._authenticator)
         if moved is None:
             raise AssertionError("a head that is locked has moved")
@@ -118,6 +120,17 @@ class SqlAuditStore:
     async def retag(self, *, accept: bool = False) -> Sequence[str]:
         async with self._database.write(limit=SEARCH_TIMEOUT) as connection:
             return await retag(connection, self._database, self._authenticator, accept=accept)
+
+
+async def _chained(events: Sequence[AuditEvent], head: AuditHead) -> list[AuditLink]:
+    """`chain`, a piece at a time: a thousand events are some milliseconds, and calls do not wait for them."""
+    links: list[AuditLink] = []
+    for first in range(0, len(events), AT_A_TIME):
+        if links:
+            head = AuditHead(head.tenant, links[-1].sequence, links[-1].hash, "")
+            await asyncio.sleep(0)
+        links += chain(events[first : first + AT_A_TIME], head)
+    return links
 
 
 def _in_order(events: Sequence[AuditEvent], links: Mapping[str, Sequence[AuditLink]]) -> Sequence[AuditLink]:

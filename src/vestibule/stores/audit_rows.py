@@ -5,6 +5,7 @@ the rest of it. SQLite takes many rows in one statement, because its driver lets
 and has to wait for it afterwards; PostgreSQL takes any number in one round trip, as JSON.
 """
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,7 @@ from vestibule.stores.engine import Database
 from vestibule.stores.tables import audit_events
 
 AT_ONCE = 50  # rows of one statement, on SQLite
+AT_A_TIME = 500  # rows that are made before others have their turn
 REMEMBERED = 512  # shapes of events, each of 8 KiB at most
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -40,7 +42,10 @@ AS_IT_STANDS: list[ColumnElement[Any]] = [
 
 async def insert_links(connection: AsyncConnection, database: Database, links: Sequence[AuditLink]) -> None:
     """In this order, which becomes that of their numbers."""
-    rows = [row_of(link) for link in links]
+    rows: list[tuple[str | int, ...]] = []
+    for first in range(0, len(links), AT_A_TIME):
+        await asyncio.sleep(0)
+        rows += [row_of(link) for link in links[first : first + AT_A_TIME]]
     if not database.is_sqlite:
         await connection.exec_driver_sql(_postgresql_insert(), (msgspec.json.encode(rows).decode(),))
         return

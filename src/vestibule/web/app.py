@@ -44,6 +44,9 @@ def build_app(plane: ControlPlane) -> ASGIApp:
         Route("/healthz", machines.live),
         Route("/readyz", machines.ready),
     ]
+    if plane.signs:  # whoever verifies it: public
+        routes.append(Route(f"{urlsplit(issuer).path}/jwks.json", machines.jwks))
+        routes.append(Route("/.well-known/jwks.json", machines.jwks))
     if plane.signs_people_in:
         routes += _authorization_server(plane, machines)
     errors = ErrorRenderer(plane.pages, plane.log)
@@ -69,8 +72,6 @@ def _authorization_server(plane: ControlPlane, machines: MachineEndpoints) -> li
         # who we are: public
         Route(well_known_path(AUTHORIZATION_SERVER, issuer), machines.server_metadata),
         Route(well_known_path(OPENID_CONFIGURATION, issuer), machines.openid_configuration),
-        Route(f"{prefix}/jwks.json", machines.jwks),
-        Route("/.well-known/jwks.json", machines.jwks),
         # clients: public, or authenticated by the endpoint itself
         Route(f"{prefix}/register", machines.register, methods=["POST"]),
         Route(f"{prefix}/token", machines.token, methods=["POST"]),

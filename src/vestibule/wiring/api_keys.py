@@ -11,8 +11,8 @@ from vestibule.telemetry import event_logger
 
 
 def upstreams_of(resources: Sequence[Resource]) -> tuple[Upstream, ...]:
-    """Each once: an upstream may be served at several addresses."""
-    return tuple({resource.upstream.name: resource.upstream for resource in resources}.values())
+    """Each once: an upstream may be served at several addresses, and by an aggregate."""
+    return tuple({one.upstream.name: one.upstream for one in resources if not one.upstream.members}.values())
 
 
 def make_api_keys(

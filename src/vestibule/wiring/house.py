@@ -37,10 +37,12 @@ from vestibule.web.cookies import Cookies
 from vestibule.web.pages import Pages
 from vestibule.web.pages.render import form_origin
 from vestibule.wiring.administration import make_administration, make_office
+from vestibule.wiring.aggregate import add_aggregate
 from vestibule.wiring.api_keys import make_api_keys
 from vestibule.wiring.audit import make_trail
 from vestibule.wiring.clock import seconds_of, utc_now
 from vestibule.wiring.foreign import make_foreign_tokens, servers_of
+from vestibule.wiring.forward_auth import make_forward_auth
 from vestibule.wiring.issuers import make_assertion_directory
 from vestibule.wiring.judge import make_judge
 from vestibule.wiring.keyholder import Keyholder, make_key_ring
@@ -246,7 +248,9 @@ class House:
             log=event_logger("gateway"),
             hsts=(hsts_value(configuration) or "").encode("ascii"),
             predecessor=predecessor.gateway if predecessor is not None and has_same_ca else None,
+            forward_auth=make_forward_auth(configuration, ring, entropy),
         )
+        add_aggregate(gateway, configuration, resources, ring)
         office = make_office(server, resources)
         tenant_office = TenantOffice(configuration, store, server)
         plane = ControlPlane(
@@ -263,6 +267,7 @@ class House:
             authorization_servers=servers_of(configuration),
             scopes_supported=configuration.resource_server.scopes_supported,
             signs_people_in=configuration.signs_people_in,
+            signs=configuration.signs_people_in or gateway.forward_auth is not None,
             counters=limits.counters,
         )
         keyholder = Keyholder(

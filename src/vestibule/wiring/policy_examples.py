@@ -45,7 +45,8 @@ def _policy_at(path: Path) -> PolicyConfig:
 
 
 def _resources(configuration: Configuration) -> dict[str, Resource]:
-    return {resource.upstream.name: resource for resource in make_resources(configuration)}
+    found = (one for one in make_resources(configuration) if not one.message_path and not one.upstream.members)
+    return {resource.upstream.name: resource for resource in found}
 
 
 def _named_in(examples: Sequence[PolicyExample]) -> dict[str, Resource]:

@@ -209,7 +209,7 @@ class Serving:
         configuration, plane = self.house.configuration, self.house.plane
         return Running(
             public_url=configuration.public_url,
-            mcp_urls=tuple(one.identifier for one in make_resources(configuration)),
+            mcp_urls=tuple(one.identifier for one in make_resources(configuration) if not one.message_path),
             signs_in_with=tuple(provider.title for provider in plane.server.providers.values())
             if configuration.signs_people_in
             else plane.authorization_servers,
@@ -291,10 +291,11 @@ class Serving:
             if loop.time() >= patience:
                 end_endless(left)
             await asyncio.sleep(0.1)
-        await old.retire(successor)
+        try:
+            await old.retire(successor)
+        except Exception as error:  # what it held is lost; who is served now has nothing to do with it
+            self._log("retirement_failed", level="error", exc_info=error)
         del self._retiring[old]
-        gc.unfreeze()
-        _settle_memory()
 
 
 def _standing_headers(configuration: Configuration) -> list[tuple[str, str]]:

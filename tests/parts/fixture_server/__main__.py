@@ -1,4 +1,7 @@
-"""`python -m tests.parts.fixture_server PORT`"""
+"""`python -m tests.parts.fixture_server PORT`, `PORT sse`, `PORT strip PREFIX`, or `--stdio`.
+
+With a prefix: without it before the names of tools and prompts, as it is before them in an aggregate.
+"""
 
 import asyncio
 import sys
@@ -38,8 +41,29 @@ def fixture_server() -> MCPServer:
     return server
 
 
+def without(server: MCPServer, prefix: str) -> MCPServer:
+    """Tools and prompts whose names begin so, without it; no others."""
+    for kept in (server._tool_manager._tools, server._prompt_manager._prompts):
+        found = {
+            name.removeprefix(prefix): one.model_copy(update={"name": name.removeprefix(prefix)})
+            for name, one in kept.items()
+            if name.startswith(prefix)
+        }
+        kept.clear()
+        kept.update(found)  # type: ignore[arg-type]
+    return server
+
+
 def main() -> None:
-    app = fixture_server().streamable_http_app(event_store=EventsInMemory(), retry_interval=100)
+    if sys.argv[1] == "--stdio":
+        fixture_server().run("stdio")
+        return
+    server = without(fixture_server(), sys.argv[3]) if sys.argv[2:3] == ["strip"] else fixture_server()
+    app = (
+        server.sse_app()
+        if sys.argv[2:] == ["sse"]
+        else server.streamable_http_app(event_store=EventsInMemory(), retry_interval=100)
+    )
     config = uvicorn.Config(app, port=int(sys.argv[1]), log_level="warning", timeout_graceful_shutdown=1, http="h11")
     asyncio.run(uvicorn.Server(config).serve())
 

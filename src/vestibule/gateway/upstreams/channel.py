@@ -4,14 +4,21 @@ A child process and an HTTP+SSE server have that in common: one stream of JSON-R
 status codes, heads or answers. `bridge` makes streamable HTTP of it.
 """
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
+
+from vestibule.gateway.headers import Header
+from vestibule.model import Principal, TenantId
+
+MAX_MESSAGE = 16 * 1024 * 1024  # bytes of one message from a server; a longer one ends the channel
 
 
 class Listener(Protocol):
     """Who is at our end of a channel."""
 
     def heard(self, message: bytes) -> None:
-        """One message from the server, as it wrote it: whole, and JSON as far as its first byte tells."""
+        """One message from the server, as it wrote it: whole, but not looked at."""
 
     def lost(self, reason: str) -> None:
         """The server is gone; called once, whoever ended it. `reason`: for the log."""
@@ -24,7 +31,7 @@ class Channel(Protocol):
         """Raises OSError or TimeoutError; then `lost` is not called."""
 
     def send(self, message: bytes) -> None:
-        """One message, without line breaks outside its strings. What cannot be delivered ends in `lost`."""
+        """One message, in one line. What cannot be delivered ends in `lost`."""
 
     @property
     def is_clogged(self) -> bool:
@@ -37,3 +44,19 @@ class Channel(Protocol):
 
     def close(self) -> None:
         """End it, gently first. `lost` follows."""
+
+    async def closed(self) -> None:
+        """Returns when nothing of it is left. After `lost` or `close`."""
+
+
+@dataclass(slots=True)
+class Caller:
+    """For whom a channel is. All that speak over one channel are the same principal, or at least of one tenant."""
+
+    tenant: TenantId
+    principal: Principal | None  # who asked first; None where nobody has to say
+    injected: Sequence[Header]  # the header lines of our credential, as the latest request had them
+    refused: int = 0  # the status with which the server did not accept them, if it did not
+
+
+OpenChannel = Callable[[Caller], Channel]

@@ -20,7 +20,7 @@ from vestibule.gateway.request import ProxiedRequest
 from vestibule.gateway.sockets import has_news
 from vestibule.gateway.upstreams.dial import Dialer
 from vestibule.gateway.upstreams.lines import Answered
-from vestibule.model import TenantId, Upstream
+from vestibule.model import Principal, TenantId, Upstream
 
 IDLE_SECONDS = 4.0
 BRIEFLY = 0.002  # seconds without use; the loop tells what has come before that, nearly always
@@ -129,6 +129,7 @@ class HttpLine(asyncio.Protocol):
             exchange.upstream_end()
 
     def connection_lost(self, error: Exception | None) -> None:
+        self._parser = cast("httptools.HttpResponseParser", None)  # it has us; neither is to wait for the collector
         self.pool.forget(self)
         if self.exchange is None:
             return
@@ -167,8 +168,8 @@ class HttpLine(asyncio.Protocol):
         if name == b"content-length":
             self._length = int(value)
         elif name == b"transfer-encoding":
-            if value.lower() != b"chunked":
-                raise ValueError("a transfer coding other than chunked")
+            if value.lower() != b"chunked" or self._chunked or self._parser.get_http_version() != "1.1":
+                raise ValueError("a transfer coding other than chunked, once, in HTTP/1.1")
             self._chunked = True
         self._headers.append((name, value))
 
@@ -183,6 +184,7 @@ class HttpLine(asyncio.Protocol):
         self._until_close = not self._chunked and self._length is None and status not in (204, 304)
         if self.exchange is not None:
             self.exchange.upstream_head(status, self._headers, None if self._chunked else self._length)
+        self._headers = []
 
     def on_body(self, body: bytes) -> None:
         if self.exchange is not None:
@@ -269,3 +271,8 @@ class HttpPool:
     def close(self) -> None:
         for connection in list(self._open):
             connection.transport.abort()
+
+    def revoke(self, unwelcome: Callable[[Principal], bool]) -> None:
+        """A connection is nobody's: each request says anew who asks."""
+
+    async def wait_closed(self) -> None: ...

@@ -5,18 +5,20 @@ streamable HTTP as far as an exchange can tell: what is a child process or an HT
 head and a body as well. Nothing here waits; whoever cannot be written to says so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from vestibule.errors import Refusal
 from vestibule.gateway.headers import Header
-from vestibule.model import Upstream
+from vestibule.model import Principal, Upstream
 
 if TYPE_CHECKING:
     from vestibule.gateway.request import ProxiedRequest
 
 
 class Answered(Protocol):
-    """Who waits for an answer. Called in this order: a head, data, the end; or `upstream_lost` at any time, once.
+    """Who waits for an answer. Called in this order: a head, data, the end; or `upstream_lost`
+    (or `upstream_refused`) at any time, once.
 
     `upstream_flush` follows what came together. After `Line.abandon` nothing more is called.
     """
@@ -29,6 +31,9 @@ class Answered(Protocol):
     def upstream_end(self) -> None: ...
     def upstream_lost(self, reason: str) -> None:
         """There will be no (more of an) answer. `reason`: for the log."""
+
+    def upstream_refused(self, refusal: Refusal) -> None:
+        """There will be no answer, and this is what to say instead. In the place of `upstream_lost`."""
 
     def upstream_paused(self) -> None:
         """It takes no more of the body for now."""
@@ -86,5 +91,11 @@ class Pool(Protocol):
     def tick(self, now: float) -> None:
         """About once a second, with the loop's time."""
 
+    def revoke(self, unwelcome: Callable[[Principal], bool]) -> None:
+        """What is kept for those principals from one request to the next ends."""
+
     def close(self) -> None:
-        """End everything at once."""
+        """End everything at once, or begin to."""
+
+    async def wait_closed(self) -> None:
+        """Returns when nothing is left. After `close`."""
