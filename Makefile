@@ -4,12 +4,13 @@ PYTHON ?= python3
 UV ?= $(shell command -v uv 2>/dev/null || echo .cache/uv/bin/uv)
 RUN = $(UV) run --frozen
 
-.PHONY: demo test lint types imports unit torture-as bench bench-as bench-auth bench-policy clean help
+.PHONY: soak-streams demo test lint types imports unit torture-as bench bench-as bench-auth bench-policy clean help
 
 help:
 	@echo "make demo        an MCP server behind sign-in, on this computer (PORT=8080)"
 	@echo "make test        lint, types, import contract, tests: all that CI does"
 	@echo "make torture-as  sign-ins, refreshes, revocations, crashes and rotations against a model, for long"
+	@echo "make soak-streams  thousands of quiet streams, slow readers and connections"
 	@echo "make bench       how fast the gateway is, beside nginx, HAProxy and other MCP proxies"
 	@echo "make bench-as    sign-ins and refreshes per second, beside npm oidc-provider"
 	@echo "make bench-auth  what asking at /auth costs nginx (needs nginx and wrk)"
@@ -50,6 +51,10 @@ bench-auth: $(UV)
 
 bench-policy: $(UV)
 	$(RUN) python -m bench.policy
+
+# Ten thousand quiet streams and back, slow readers, 5,000 connections: a few minutes. Needs many open files (ulimit -n).
+soak-streams: $(UV)
+	$(RUN) python -m tests.gateway.crowds
 
 # uv, when the machine has none: from PyPI, in a folder of its own.
 .cache/uv/bin/uv:

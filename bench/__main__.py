@@ -7,6 +7,7 @@ they are to be compared. What cannot be measured here is named, with the reason.
 
 import argparse
 import json
+import os
 import signal
 import sys
 import time
@@ -44,13 +45,17 @@ def _measure(options: argparse.Namespace, chosen: Sequence[ModuleType]) -> tuple
     seconds, rounds = (0.7, 2) if options.quick else (2.0, 5)
     pace = Pace(options.seconds or seconds, options.rounds or rounds, options.quick)
     raise_file_limit()
+    busy = os.getloadavg()[0]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
     try:
         with open_bench(pace) as bench:
             run(bench, chosen)
     except Missing as missing:
         sys.exit(f"bench: {missing}")
-    return bench.samples, bench.missing, f"{pace.seconds:g} s a measurement, at most {pace.rounds} rounds."
+    told = (
+        f"{pace.seconds:g} s a measurement, at most {pace.rounds} rounds; others kept {busy:.1f} cores busy before it."
+    )
+    return bench.samples, bench.missing, told
 
 
 def run(bench: Bench, measures: Sequence[ModuleType]) -> None:

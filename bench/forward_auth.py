@@ -39,19 +39,22 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=4, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--told", choices=["none", "denied", "all"], default="denied", help="audit.calls")
     options = parser.parse_args()
     for tool, package in (("nginx", "nginx-light"), ("wrk", "wrk")):
         if shutil.which(tool) is None:
             sys.exit(f"{tool} is missing. Install it: apt-get install {package}")
     with tempfile.TemporaryDirectory(prefix="vestibule-bench-") as folder:
-        run(Path(folder), options.seconds, options.rounds, options.connections)
+        run(Path(folder), options.seconds, options.rounds, options.connections, options.told)
 
 
-def run(folder: Path, seconds: int, rounds: int, connections: int) -> None:
+def run(folder: Path, seconds: int, rounds: int, connections: int, told: str) -> None:
     ports = {"proxy": free_port(), "vestibule": free_port(), "backend": free_port()}
     plain = free_port()
-    for name, file in (("nginx.conf", "asking.conf"), ("vestibule.yaml", "vestibule.yaml")):
-        (folder / file).write_text(example(name, **ports))
+    for name, becomes in (("nginx.conf", "asking.conf"), ("vestibule.yaml", "vestibule.yaml")):
+        (folder / becomes).write_text(example(name, **ports))
+    with (folder / "vestibule.yaml").open("a") as file:
+        file.write(f"audit: {{calls: {told}}}\n")
     around = folder / "around.conf"
     around.write_text(_AROUND.format(folder=folder, plain=plain, backend=ports["backend"], body=ANSWER.decode()))
     processes = [

@@ -47,14 +47,14 @@ class Program:
             )
 
     def wait_for(self, port: int, seconds: float = 20) -> None:
-        """Until it accepts connections. Raises `Missing` with the end of what it said."""
+        """Until it accepts connections. Raises `Missing` with its last words."""
         end = time.monotonic() + seconds
         while time.monotonic() < end and self._process.poll() is None:
             with suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.5):
                 return
             time.sleep(0.05)
         self.stop()
-        raise Missing(f"{self.command[0]} did not start: {self.said()}")
+        raise Missing(f"{Path(self.command[0]).name} did not start: {self.last_words()}")
 
     def wait_until_ready(self, port: int, path: str, *, scheme: str = "http", seconds: float = 40) -> None:
         """Until it answers with 200 there. Raises `Missing`."""
@@ -67,10 +67,12 @@ class Program:
                     return
             time.sleep(0.1)
         self.stop()
-        raise Missing(f"{self.command[0]} is not ready: {self.said()}")
+        raise Missing(f"{Path(self.command[0]).name} is not ready: {self.last_words()}")
 
-    def said(self) -> str:
-        return self._log.read_text(errors="replace").strip()[-600:]
+    def last_words(self) -> str:
+        """The end of what it printed."""
+        said = self._log.read_text(errors="replace").strip().splitlines()
+        return said[-1][-300:] if said else "it said nothing"
 
     @property
     def is_running(self) -> bool:

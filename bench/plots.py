@@ -75,8 +75,10 @@ def lines(title: str, note: str, places: Sequence[str], series: Mapping[str, Seq
     for number, place in enumerate(places):
         x = left + number * step
         parts.append(f'<text class="note" x="{x:.1f}" y="{bottom + 20}" text-anchor="middle">{escape(place)}</text>')
-    for number, (name, points) in enumerate(series.items()):
-        parts += _line(number, name, points, lambda n: left + n * step, lambda v: bottom - v / most * _PLOT_HEIGHT)
+    ours = [name for name in series if name.startswith("vestibule")]  # always in the same colour
+    kinds = {name: kind for kind, name in enumerate([*ours[:1], *(name for name in series if name not in ours[:1])])}
+    for name, points in series.items():
+        parts += _line(kinds[name], name, points, lambda n: left + n * step, lambda v: bottom - v / most * _PLOT_HEIGHT)
     return _card(title, note, bottom + 36, parts)
 
 

@@ -62,9 +62,10 @@ class Samples:
     def rows(self, measure: str) -> Sequence[tuple[str, str]]:
         """Case and peer, in the order in which they were first measured; all peers of a case together."""
         mine = [one for one in self._all if one.measure == measure]
-        cases, peers = (dict.fromkeys(values) for values in ((o.case for o in mine), (o.peer for o in mine)))
-        there = {(one.case, one.peer) for one in mine}
-        return [(case, peer) for case in cases for peer in peers if (case, peer) in there]
+        peers: dict[str, dict[str, None]] = {}
+        for one in mine:
+            peers.setdefault(one.case, {})[one.peer] = None
+        return [(case, peer) for case, there in peers.items() for peer in there]
 
     def spread(self, measure: str, peer: str, figure: str, *, case: str = "", to: str = "") -> Spread | None:
         """None where it was not measured."""

@@ -12,6 +12,8 @@ PATHS = [
     "/",
     "/mcp",
     "/main/mcp",
+    "/sse",
+    "/message",
     "/authorize",
     "/consent",
     "/callback/development",

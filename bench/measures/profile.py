@@ -12,14 +12,15 @@ from bench.peers.stage import Running
 from bench.requests import call
 from bench.samples import Column, Table
 
-NAMES = ("vestibule", "vestibule, calls: denied")
+NAMES = ("vestibule", "vestibule, calls: denied", "with rules")
 MOST = 16  # functions
 TABLE = Table(
     "profile",
     "Where the time goes",
-    "py-spy, 200 looks a second, while 32 connections call as in the first table. The innermost Python function of "
-    "each look, with whatever it calls that is not Python (the event loop's writes stand where they are called from); "
-    "`the loop` is uvloop and llhttp themselves.",
+    "py-spy, 200 looks a second, while 32 connections call as in the first table, at whatever thread runs Python. The "
+    "innermost Python function of each look, with whatever it calls that is not Python: the event loop's writes stand "
+    "where they are called from, and `the loop` is what uvloop does by itself. SQLite's own work, on its thread, is "
+    "not in it.",
     (Column("% of the time", "share", 1),),
     case="gateway",
 )
@@ -42,7 +43,7 @@ def _profile(bench: Bench, spy: Path, peer: Running) -> list[tuple[str, float]]:
     bench.warm_up(peer, request)
     raw = bench.folder / f"profile-{peer.port}"
     seconds = max(2, round(bench.pace.seconds))
-    options = ["--rate", "200", "--format", "raw", "--function", "--output", str(raw)]
+    options = ["--rate", "200", "--format", "raw", "--function", "--gil", "--output", str(raw)]
     with on_cores(FOR_THE_REST):
         watching = subprocess.Popen(
             [str(spy), "record", "--pid", str(peer.program.pids[0]), "--duration", str(seconds), *options],
@@ -73,7 +74,7 @@ def _name(frame: str) -> str:
     if found is None:
         return frame
     function, file = found.groups()
-    if function.startswith("run") and file.endswith(("runners.py", "uvloop/__init__.py", "base_events.py")):
+    if function.rpartition(".")[2].startswith("run") and file.endswith(("runners.py", "uvloop/__init__.py")):
         return "the loop"
     parts = file.replace("\\", "/").split("/")
     return f"{'/'.join(parts[-2:])} {function}"

@@ -1,6 +1,7 @@
 """ContextForge (PyPI's mcp-contextforge-gateway) with the sign-in it is shipped with: a token of its own for an
 administrator, SQLite, a cache in memory, no plug-ins, no pages. The upstream is registered as its users do it. It
-speaks the eras up to 2025-11-25."""
+speaks the eras up to 2025-11-25.
+"""
 
 import json
 import secrets

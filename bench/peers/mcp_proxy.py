@@ -1,5 +1,6 @@
 """PyPI's mcp-proxy, without any authentication. It bridges HTTP and stdio, so between two HTTP sides there are two of
-it, back to back; both are counted. It speaks the eras up to 2025-11-25."""
+it, back to back; both are counted. It speaks the eras up to 2025-11-25.
+"""
 
 from bench.machine import Program, free_port
 from bench.peers.environments import environment

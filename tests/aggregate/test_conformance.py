@@ -31,7 +31,7 @@ async def test_the_suite_finds_no_fault_but_in_names(tmp_path: Path, revision: s
         upstreams = []
         for name in ("test", "json"):
             port = free_port()
-            command = [sys.executable, "-m", "tests.parts.fixture_server", str(port), f"{name}_"]
+            command = [sys.executable, "-m", "tests.parts.fixture_server", str(port), "strip", f"{name}_"]
             stack.enter_context(running(command, port=port, log=tmp_path / f"{name}.log"))
             upstreams.append({"name": name, "url": f"http://localhost:{port}/mcp"})
         async with open_door(tmp_path, "", upstreams=upstreams, aggregate={"enabled": True}) as door:

@@ -310,3 +310,60 @@ async def test_a_document_with_a_question_is_renamed_too(pair: Pair) -> None:
     token = await pair.sign_in()
     answer: httpx2.Response = await pair.say(token, call("a_read"), await pair.open(token))
     assert answer.json()["id"] == 'a:"b:1"'
+
+
+@pytest.mark.parametrize("method", ["tools/call", "resources/read", "notifications/strange"])
+async def test_what_is_no_request_calls_nothing(pair: Pair, method: str) -> None:
+    """Without an id it is told to nobody: `a_read` is decided about as `read` of `a`, and `b` may have an `a_read`."""
+    token = await pair.sign_in()
+    session = await pair.open(token)
+    before = len(pair.a.requests) + len(pair.b.requests)
+    params = {"name": "a_read", "uri": "a+file:///x"}
+    assert (await pair.say(token, {"method": method, "params": params}, session)).status_code == 202
+    assert len(pair.a.requests) + len(pair.b.requests) == before
+
+
+async def test_a_stream_that_a_server_ends_goes_on_where_it_ended(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vestibule.gateway.aggregate.pushing.AGAIN", 0.05)
+    seen: list[str | None] = []
+
+    async def answer(exchange: Exchange) -> None:
+        seen.append(exchange.request.header("last-event-id"))
+        await exchange.begin_events()
+        await exchange.event(f'{{"jsonrpc":"2.0","method":"notifications/n{len(seen)}"}}\nid: {len(seen)}')
+        await exchange.end()
+
+    pair.a.results["GET"] = answer
+    token = await pair.sign_in()
+    async with getting(pair, token, await pair.open(token)) as stream:
+        lines = stream.aiter_lines()
+        for number in (1, 2, 3):
+            assert (await data_of(lines))["method"] == f"notifications/n{number}"
+    assert seen[:3] == [None, "1", "2"]
+
+
+async def test_sessions_with_servers_that_keep_none_are_not_one(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stateless servers give no ids: what is remembered of one session is still no other's."""
+    monkeypatch.setattr("vestibule.gateway.aggregate.revivals.PAUSE", 0.0)
+    about = pair.a.results.pop("initialize")
+    ada, bob = await pair.sign_in(), await pair.sign_in(login="bob")
+    adas, bobs = await pair.open(ada), await pair.open(bob)
+    assert adas[:-23] != bobs[:-23]
+    pair.a.results["initialize"] = about
+    pair.a.session = "of-ada"
+    await pair.say(ada, LIST, adas)
+    del pair.a.results["initialize"]
+    assert names(await pair.say(bob, LIST, bobs)) == ["b_read", "b_write"]
+    headers = {"Authorization": f"Bearer {ada}", "Mcp-Session-Id": adas, "MCP-Protocol-Version": "2025-11-25"}
+    assert (await pair.door.http.delete(pair.url, headers=headers)).status_code == 200
+    assert (await pair.say(bob, LIST, bobs)).status_code == 200
+
+
+async def test_a_member_that_refuses_one_person_is_asked_for_another(pair: Pair) -> None:
+    about = pair.a.results.pop("initialize")
+    ada, bob = await pair.sign_in(), await pair.sign_in(login="bob")
+    adas, bobs = await pair.open(ada), await pair.open(bob)
+    assert names(await pair.say(ada, LIST, adas)) == ["b_read", "b_write"]
+    pair.a.results["initialize"] = about
+    assert names(await pair.say(bob, LIST, bobs)) == ["a_read", "a_write", "b_read", "b_write"]
+    assert names(await pair.say(ada, LIST, adas)) == ["b_read", "b_write"]

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx2
@@ -58,6 +58,11 @@ def test_names_do_not_collide() -> None:
     assert given["upstreams"][2]["url"] == "http://localhost:3/mcp?a=b"
 
 
+def test_workers_of_the_command_line_win_over_the_files() -> None:
+    assert overrides([], None, debug=False, workers=3) == {"workers": 3}
+    assert overrides([], None, debug=False) == {}
+
+
 @contextmanager
 def serving(folder: Path, port: int, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
     process = subprocess.Popen(
@@ -75,7 +80,8 @@ def serving(folder: Path, port: int, *arguments: str) -> Iterator["subprocess.Po
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     break
             time.sleep(0.05)
-        time.sleep(0.3)
+        with suppress(httpx2.TransportError):  # the port is taken before there is somebody to answer
+            httpx2.get(f"http://127.0.0.1:{port}/healthz", trust_env=False, timeout=60)
         yield process
     finally:
         process.kill()

@@ -18,6 +18,7 @@ def test_an_upstream_that_a_proxy_serves_needs_no_url(read: Load) -> None:
         ("upstreams[0].url", "upstreams: [{name: tickets}]\n", "nothing says where"),
         ("upstreams[0].url", SERVED % ", url: 'http://127.0.0.1:3000/mcp'", "your proxy"),
         ("upstreams[0].credential", SERVED % ", credential: {kind: static, value: env:KEY}", "your proxy"),
+        ("upstreams[0].timeouts", SERVED % ", timeouts: {connect: 3s}", "your proxy"),
         ("upstreams[0].hide_denied", SERVED % ", hide_denied: true", "your proxy"),
         ("trusted_proxies", "upstreams: [{name: tickets, served_by: proxy}]\n", "no proxy is named"),
         (

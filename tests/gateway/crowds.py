@@ -74,6 +74,8 @@ class Client(asyncio.Protocol):
     def ask(self) -> None:
         self.received = b""
         self.answered = asyncio.get_running_loop().create_future()
+        if self.transport.is_closing():
+            self.answered.set_result(False)
         self.transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
@@ -152,12 +154,7 @@ async def crowded(folder: Path, *, files: int = 0) -> AsyncIterator[Crowded]:
     streams: set[Upstream] = set()
     server = await asyncio.get_running_loop().create_server(lambda: Upstream(streams), "127.0.0.1", 0, backlog=4096)
     port, log = free_port(), folder / "gateway.log"
-    command = [sys.executable, "-m", "vestibule", "serve", "--listen", f"127.0.0.1:{port}"]
-    command += ["--upstream", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/mcp"]
-    if files:
-        command = ["sh", "-c", f'ulimit -n {files} && exec "$@"', "sh", *command]
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=out)  # noqa: ASYNC220
+    process = start(folder, port, server.sockets[0].getsockname()[1], log, files)
     try:
         token = await sign_in(f"http://127.0.0.1:{port}", folder)
         yield Crowded(process, port, token, log, streams)
@@ -165,6 +162,15 @@ async def crowded(folder: Path, *, files: int = 0) -> AsyncIterator[Crowded]:
         process.kill()
         process.wait()
         server.close()
+
+
+def start(folder: Path, port: int, upstream: int, log: Path, files: int) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "vestibule", "serve", "--listen", f"127.0.0.1:{port}"]
+    command += ["--upstream", f"http://127.0.0.1:{upstream}/mcp"]
+    if files:
+        command = ["sh", "-c", f'ulimit -n {files} && exec "$@"', "sh", *command]
+    with log.open("wb") as out:
+        return subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
 
 
 async def sign_in(url: str, folder: Path) -> str:

@@ -337,6 +337,16 @@ async def test_one_method_is_told_of_a_request(site: Site, method: str, told: di
     assert (await site.ask(token(site), method=method, headers=told)).status_code == status
 
 
+async def test_a_pages_preflight_is_nobodys_leave(tmp_path: Path, upstream: RecordingUpstream) -> None:
+    """A 2xx here is what lets a request pass: at /auth no preflight has one, whoever asks from wherever."""
+    asked = {"Origin": "https://app.example", "Access-Control-Request-Method": "POST"}
+    async with site_without_proxy(tmp_path, upstream, origins=["https://app.example"]) as site:
+        headers = {**told_by(site, **{"X-Forwarded-Method": "OPTIONS"}), **asked}
+        for path in ("/auth", f"/auth{PATH}"):
+            for method in ("GET", "OPTIONS"):
+                assert (await site.ask(None, path, method=method, headers=headers)).status_code == 405
+
+
 async def test_a_token_bound_to_a_key_is_proven_for_the_request_that_is_asked_about(site: Site) -> None:
     key = SigningKey("", "ES256")
     proofs = site.inner.house.plane.server.proofs
@@ -466,10 +476,11 @@ async def test_a_body_that_is_sent_along_decides(tmp_path: Path, upstream: Recor
 
 async def test_the_trail_tells_of_what_was_asked_and_refused(site: Site) -> None:
     held = token(site)
-    await site.ask(held, headers=CREATE)
+    await site.ask(held, headers={**CREATE, "X-Forwarded-For": "192.0.2.7"})
     await site.ask(held, method="GET", headers={"X-Original-Method": "GET"})  # a method may be anybody's word
     await site.ask(token(site, scopes=("other",), token_id="o"))
     told = await calls(site.inner, 3)
+    assert told[2].address == "192.0.2.7"
     assert [(one.outcome, one.tool, one.actor, one.target) for one in reversed(told)] == [
         ("allowed", "create_ticket", "work:ada", site.mcp),
         ("allowed", "(not seen)", "work:ada", site.mcp),
@@ -491,3 +502,21 @@ async def test_the_question_as_traefik_asks_it(site: Site) -> None:
     asked = {**told_by(site), "Host": "127.0.0.1:8080", "Mcp-Session-Id": "s", "X-Forwarded-Port": "8000"}
     assert (await site.ask(token(site), method="GET", headers=asked)).status_code == 200
     assert (await site.ask(None, method="GET", headers=asked)).status_code == 401
+
+
+async def test_the_keys_are_published_where_others_give_the_tokens(tmp_path: Path, upstream: RecordingUpstream) -> None:
+    others = {"mode": "cloud", "issuers": ["http://127.0.0.1:9/issuer"], "identifiers": ["api://tickets"]}
+    async with site_without_proxy(tmp_path, upstream, resource_server=others) as site:
+        assert (await site.inner.http.get(f"{site.inner.url}/jwks.json")).json()["keys"]
+        assert (await site.inner.http.get(f"{site.inner.url}/authorize")).status_code == 404
+
+
+async def test_a_public_url_with_a_path_stands_after_auth(tmp_path: Path, upstream: RecordingUpstream) -> None:
+    """As Envoy's path_prefix puts it before the path that clients see."""
+    async with site_without_proxy(tmp_path, upstream, public_url="http://127.0.0.1:8000/gw") as site:
+        held = mint(site.public, scopes=("mcp",), resource="http://127.0.0.1:8000/gw/tickets/mcp")
+        host = {"Host": "127.0.0.1:8000"}
+        assert (await site.ask(held, f"/auth/gw{PATH}", headers=host)).status_code == 200
+        assert (await site.ask(held, f"/auth{PATH}", headers=host)).status_code == 404
+        uri = told_by(site, f"/gw{PATH}", **{"X-Forwarded-Host": "127.0.0.1:8000"})
+        assert (await site.ask(held, "/auth", method="GET", headers={**uri, **host})).status_code == 200

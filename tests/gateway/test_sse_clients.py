@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from tests.running.test_reload import reload, write
 from tests.security.vectors import vector
-from tests.support.house import Door, open_door
+from tests.support.api_keys import make_key
+from tests.support.house import Door, Flow, SignedIn, open_door
 from tests.support.proofs import proof, token_hash
 from tests.support.sse import SseClient, sign_in_for_sse, sse_client
 from tests.support.wire import Wire, head
@@ -545,3 +548,123 @@ async def test_answers_that_are_not_whole_do_not_fill_the_memory(client: SseClie
         await client.post({"id": number, "method": "tools/call"})
     assert (await client.message(20))["error"]["data"]["error_code"] == "UPSTREAM_UNAVAILABLE"
     over.set()
+
+
+async def test_a_server_that_stops_lets_calls_be_answered_first(door: Door, server: Server) -> None:
+    go_on = asyncio.Event()
+
+    async def slowly(exchange: Exchange) -> None:
+        await go_on.wait()
+        await json_answer({"jsonrpc": "2.0", "id": 7, "result": {}})(exchange)
+
+    server.on["tools/call"] = slowly
+    async with sse_client(await sign_in_for_sse(door)) as client:
+        await client.initialize()
+        await client.post({"id": 7, "method": "tools/call"})
+        await server.was_asked("tools/call")
+        door.serving.stop()
+        with pytest.raises(TimeoutError):
+            await client.event(0.5)
+        go_on.set()
+        assert (await client.message())["id"] == 7
+        with pytest.raises(EOFError):
+            await client.event()
+
+
+async def test_a_reload_keeps_the_session_until_its_calls_are_answered(door: Door, server: Server) -> None:
+    go_on = asyncio.Event()
+
+    async def slowly(exchange: Exchange) -> None:
+        await go_on.wait()
+        await json_answer({"jsonrpc": "2.0", "id": 7, "result": {}})(exchange)
+
+    server.on["tools/call"] = slowly
+    write(door, http={"graceful_timeout": "1s"})
+    await reload(door)
+    async with sse_client(await sign_in_for_sse(door)) as client:
+        await client.initialize()
+        await client.post({"id": 7, "method": "tools/call"})
+        await server.was_asked("tools/call")
+        write(door, origins=["https://app.example.com"])
+        await reload(door)
+        assert (await client.post({"id": 8, "method": "tools/list"})).status_code == 202
+        assert (await client.message())["id"] == 8
+        with pytest.raises(TimeoutError):
+            await client.event(1.5)
+        go_on.set()
+        assert (await client.message())["id"] == 7
+        with pytest.raises(EOFError):
+            await client.event()
+
+
+GARBAGE = [
+    b"",
+    b"null",
+    b"[]",
+    b"{}",
+    b'"initialize"',
+    b"\xff\xfe",
+    b"\xef\xbb\xbf{}",
+    b"{" * 5000,
+    b"[" * 5000,
+    b'{"method":1}',
+    b'{"method":"a","id":{}}',
+    b'{"method":"a","id":1e400}',
+    b'{"method":"a","id":"\\ud800"}',
+    b'{"method":"initialize","id":null}',
+    b'{"method":"server/discover"}',
+    b'{"method":"server/discover","id":"\\r\\ndata: x"}',
+    b'{"id":1,"result":{}}',
+    b'{"id":1,"method":"a","method":"initialize"}',
+    b'{"jsonrpc":"2.0","id":1,"method":"a"}\n\nevent: endpoint\ndata: http://evil.example/',
+]
+
+
+@pytest.mark.parametrize("body", GARBAGE, ids=range(len(GARBAGE)))
+async def test_no_message_breaks_a_stream(client: SseClient, server: Server, body: bytes) -> None:
+    assert (await client.post(body)).status_code in (202, 400)
+    await client.post({"id": "last", "method": "ping"})
+    while (await client.message()).get("id") != "last":
+        pass
+    assert client.door.house.gateway.counters.broken_answers == 0
+
+
+async def test_an_api_key_opens_it_as_it_opens_the_other_address(door: Door, server: Server) -> None:
+    _, key = await make_key(door, scopes=("mcp",))
+    async with sse_client(SignedIn(door, Flow(door, {}), door.browser(), {"access_token": key})) as client:
+        assert (await client.initialize())["result"] == INITIALIZED
+
+
+async def test_where_nobody_signs_in_the_id_alone_is_the_key(tmp_path: Path, server: Server) -> None:
+    upstreams = [{"name": "main", "url": server.upstream.url, "access": "anonymous"}]
+    async with open_door(tmp_path, "", upstreams=upstreams) as door, Wire(door.url) as wire:
+        await wire.send(head(wire.host, method="GET", path="/sse"))
+        found = re.search(rb"sessionId=([0-9a-f]{32})\n", await wire.until(b"\n\n\r\n"))
+        assert found is not None
+        url, headers = f"{door.url}/message?sessionId=", {"Content-Type": "application/json"}
+        message = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
+        assert (await door.http.post(url + "0" * 32, content=message, headers=headers)).status_code == 404
+        assert (await door.http.post(url + found[1].decode(), content=message, headers=headers)).status_code == 202
+        assert b'"of": "ping"' in await wire.until(b"\n\n\r\n")
+
+
+async def test_a_stream_of_the_upstream_that_ends_is_opened_again_where_it_ended(
+    client: SseClient, server: Server
+) -> None:
+    async def listen(exchange: Exchange) -> None:
+        number = int(exchange.request.header("last-event-id") or 0) + 1
+        await exchange.begin_events()
+        await say(exchange, b'id: %d\nretry: 10\ndata: {"method":"n%d"}\n\n' % (number, number))
+        await exchange.end()
+
+    server.on["GET"] = listen
+    await client.initialize()
+    assert [(await client.message())["method"] for _ in range(3)] == ["n1", "n2", "n3"]
+
+
+async def test_an_upstream_without_a_stream_is_asked_for_it_once(client: SseClient, server: Server) -> None:
+    await client.initialize()
+    await server.was_asked("GET")
+    await client.post({"id": 1, "method": "ping"})
+    await client.message()
+    assert len(await server.was_asked("GET")) == 1

@@ -17,6 +17,8 @@ from tests.support.house import open_door
 from tests.support.stdio import LegacyClient, odd, odd_door, sign_in_as, text_of, tool
 from vestibule.gateway.upstreams.backoff import Backoff
 
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="it looks into /proc, or is about Linux")
+
 
 def said(answer: Answer) -> Any:
     text = bytes(answer.body).split(b"data: ")[-1]
@@ -91,7 +93,8 @@ async def test_one_that_nobody_asks_is_stopped() -> None:
     made = bench(idle=timedelta(seconds=60))
     pid = said(await made.tool("echo")[0].wait())["pid"]
     waiting, line = made.tool("never")
-    await asyncio.sleep(0.1)
+    while not any(server.waiting for server in made.pool._fleet._servers):
+        await asyncio.sleep(0.01)
     made.tick(61)
     assert not waiting.over.is_set()
     line.abandon()
@@ -110,6 +113,7 @@ async def test_it_ends_when_it_is_told_to_whether_it_listens_or_not(flags: tuple
     await gone(pid)
 
 
+@on_linux
 async def test_what_it_has_started_ends_with_it() -> None:
     made = bench("--forks")
     pid = said(await made.tool("echo")[0].wait())["pid"]
@@ -128,6 +132,7 @@ async def test_one_that_closes_its_output_is_ended() -> None:
     await closed(made)
 
 
+@on_linux
 async def test_a_line_without_end_ends_it_and_fills_no_memory() -> None:
     made = bench()
     await made.tool("echo")[0].wait()
@@ -168,6 +173,18 @@ async def test_not_more_run_than_the_configuration_allows(tmp_path: Path) -> Non
         assert refused.json()["error"]["data"]["error_code"] == "UPSTREAM_UNAVAILABLE"
 
 
+async def test_one_that_was_left_alone_makes_room_for_somebody_else() -> None:
+    made = bench(max_instances=2)
+    first = said(await made.tool("echo", who="ada")[0].wait())["pid"]
+    made.now += 20
+    await made.tool("echo", who="grace")[0].wait()
+    made.now += 20
+    assert said(await made.tool("echo", who="alan")[0].wait())["pid"] > 0
+    await gone(first)
+    assert "max_instances" in (await made.tool("echo", who="ada")[0].wait()).lost
+    await closed(made)
+
+
 async def test_nothing_of_our_environment_but_what_programs_need(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,7 +218,7 @@ async def test_a_revoked_grant_ends_the_servers_of_its_person(tmp_path: Path) ->
         assert text_of(await tool(door, grace.access_token, "echo"))["pid"] == other
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
+@on_linux
 async def test_a_gateway_that_is_killed_leaves_no_child_behind() -> None:
     program = (
         "import asyncio, sys\n"

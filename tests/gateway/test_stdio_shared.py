@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.house import Door, open_door
-from tests.support.stdio import LegacyClient, messages_of, modern, odd, odd_door, sign_in_as, text_of, tool
+from tests.support.stdio import LegacyClient, asked, messages_of, modern, odd, odd_door, sign_in_as, text_of, tool
 from tests.support.tenants import ADA, ADELE, BOB, ENVIRON, TENANTS, come_in
 
 
@@ -68,7 +68,7 @@ async def kept(door: Door, client: LegacyClient) -> list[str]:
     found: list[str] = []
     async with door.http.stream("GET", door.mcp, headers=client.headers()) as answer:
         try:
-            async with asyncio.timeout(0.4):
+            async with asyncio.timeout(1.5):
                 async for line in answer.aiter_lines():
                     if line.startswith("data: "):
                         found.append(json.loads(line[6:])["method"].removeprefix("notifications/"))
@@ -81,7 +81,7 @@ async def test_one_session_cannot_cancel_what_another_asked(tmp_path: Path) -> N
     async with odd_door(tmp_path, instances="shared") as door:
         first, second = [await LegacyClient(door, token).open() for token in await two(door)]
         waiting = asyncio.create_task(first.tool("never", rpc_id=1))
-        await asyncio.sleep(0.2)
+        await asked(door)
         await second.post("notifications/cancelled", {"requestId": 1}, rpc_id=None)
         assert text_of(await second.tool("seen"))["cancelled"] == []
         waiting.cancel()

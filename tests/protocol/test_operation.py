@@ -136,6 +136,14 @@ def test_every_name_that_a_client_can_send_arrives(name: str) -> None:
     assert read_operation(b"POST", headers, call(name=name)).tool == name
 
 
+def test_a_completion_is_of_one_thing() -> None:
+    """A server goes by the type, or by what it finds first: what is decided about must be what it completes."""
+    reference = {"type": "ref/resource", "name": "open", "uri": "file:///secret/{name}"}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "completion/complete", "params": {"ref": reference}}
+    with pytest.raises(BadRequest):
+        read_operation(b"POST", [], json.dumps(message).encode())
+
+
 def test_a_hostile_text_costs_little() -> None:
     started = time.perf_counter()
     with pytest.raises(BadRequest):

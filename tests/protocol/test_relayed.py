@@ -66,6 +66,7 @@ def test_all_but_the_id_stays_and_it_is_one_line(more: dict[str, object], rpc_id
         '{"method":"m","id":null}',
         '{"method":"m","id":{}}',
         '{"method":"m","id":true}',
+        '{"method":"m","id":"%s"}' % ("x" * 2000),
         '{"result":{}}',
         '{"a":"\n"}',
         '{"method":"m"',

@@ -1,5 +1,6 @@
 """TLS on our own port: what it speaks, what it refuses, and whose certificate it shows."""
 
+import asyncio
 import signal
 import socket
 import ssl
@@ -92,3 +93,18 @@ async def test_a_renewed_certificate_is_shown_to_new_connections_and_fails_nobod
             assert {shown_by(port).certificate for _ in range(6)} == {der(second)}
         assert "tls.key" in program.said()
         assert (running.failures, running.refused, running.closed) == ([], 0, 0)
+
+
+async def test_with_tls_too_nothing_is_lost_at_sigterm(tmp_path: Path, upstream: RecordingUpstream) -> None:
+    certificate, key = write_certificate(tmp_path, "127.0.0.1")
+    trust = trusting(certificate)
+    tls = {"certificate": str(certificate), "key": str(key)}
+    async with serving(tmp_path, upstream.url, trusting=trust, tls=tls) as program:
+        token = (await program.door.sign_in()).access_token
+        async with load(program, token, tls=trust) as running:
+            while running.answered < 50:
+                await asyncio.sleep(0.02)
+            program.signal(signal.SIGTERM)
+            assert await program.ended(12) == 0
+        assert running.failures == []
+        assert running.closed > 0

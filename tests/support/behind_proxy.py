@@ -60,7 +60,8 @@ async def site_without_proxy(
     said = yaml.safe_load(example("vestibule.yaml", proxy=proxy_port, vestibule=0, backend=0))
     del said["listen"]
     said["upstreams"][0].update(upstream or {})
-    async with open_door(folder, "", **{**said, **keys}) as inner:
+    said |= keys
+    async with open_door(folder, "", **said) as inner:
         yield Site(replace(inner, url=said["public_url"]), inner, backend)
 
 

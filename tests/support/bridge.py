@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.support.stdio import META, ODD_SERVER
@@ -16,7 +16,7 @@ from vestibule.gateway.request import ProxiedRequest
 from vestibule.gateway.upstreams.bridge import BridgePool, BridgeSettings
 from vestibule.gateway.upstreams.lines import Line
 from vestibule.gateway.upstreams.stdio import StdioChannel
-from vestibule.model import Command, Era, Upstream
+from vestibule.model import Command, Era, Principal, Upstream
 
 
 @dataclass
@@ -70,7 +70,7 @@ class Bench:
     def told(self, event: str) -> list[dict[str, Any]]:
         return [one for one in self.reports if one["event"] == event]
 
-    def tool(self, name: str, **arguments: Any) -> tuple[Answer, Line]:
+    def tool(self, name: str, *, who: str = "", **arguments: Any) -> tuple[Answer, Line]:
         params = {"name": name, "arguments": arguments, "_meta": {**META, "progressToken": 1}}
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).encode()
         headers = [
@@ -79,11 +79,17 @@ class Bench:
             (b"mcp-name", name.encode()),
         ]
         request = ProxiedRequest(b"POST", b"", headers, Framing(len(body), chunked=False), era=Era.MODERN)
+        request.principal = principal(who) if who else None
         request.add(body)
         request.finish()
         answer, line = Answer(), self.pool.take(request)
         line.send(request, (), answer)
         return answer, line
+
+
+def principal(name: str) -> Principal:
+    far = datetime(2100, 1, 1, tzinfo=UTC)
+    return Principal("i", name, name, "t", "c", frozenset(), "r", "g", "k", far)
 
 
 def bench(*flags: str, words: tuple[str, ...] = (), grace: float = 0.3, **settings: Any) -> Bench:

@@ -1,5 +1,6 @@
 """Callers of a server behind a pipe: what each era's client sends, and nothing more."""
 
+import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator
@@ -11,6 +12,7 @@ from typing import Any
 import httpx2
 
 from tests.support.house import Door, Flow, SignedIn, open_door
+from vestibule.gateway.upstreams.bridge import BridgePool
 
 ODD_SERVER = Path(__file__).parents[1] / "parts" / "odd_server.py"
 META = {
@@ -53,6 +55,15 @@ async def modern(
 
 async def tool(door: Door, token: str, name: str, *, rpc_id: Any = 1, **arguments: Any) -> httpx2.Response:
     return await modern(door, token, "tools/call", {"name": name, "arguments": arguments}, rpc_id=rpc_id)
+
+
+async def asked(door: Door, times: int = 1) -> None:
+    """Until so many requests wait for the servers behind the door."""
+    pool = door.house.gateway.pools["main"]
+    assert isinstance(pool, BridgePool)
+    async with asyncio.timeout(10):
+        while sum(len(server.waiting) for server in pool._fleet._servers) < times:
+            await asyncio.sleep(0.01)
 
 
 def text_of(answer: httpx2.Response | dict[str, Any]) -> Any:

@@ -15,8 +15,9 @@ def what_a_proxy_serves_is_the_proxys(configuration: Configuration) -> Iterator[
             if upstream.trust_routing_headers:
                 yield Fault(f"{where}.trust_routing_headers", "here the body decides", "remove it")
             continue
-        if upstream.url:
-            yield Fault(f"{where}.url", _THE_PROXYS, "remove it, and name the server in the proxy's configuration")
+        for key in ("url", "socket", "transport", "timeouts"):
+            if key in upstream.model_fields_set:
+                yield Fault(f"{where}.{key}", _THE_PROXYS, "remove it, and say it in the proxy's configuration")
         if upstream.credential.kind != "none":
             yield Fault(f"{where}.credential", _THE_PROXYS, "remove it, and let the proxy set the header")
         if upstream.hide_denied:

@@ -59,8 +59,9 @@ class ForwardAuth:
 class AuthExchange(Exchange):
     """About one resource: `/auth/<its path>`."""
 
-    __slots__ = ("_has_body",)
+    __slots__ = ("_forward_auth", "_has_body")
 
+    _forward_auth: ForwardAuth
     _has_body: bool
 
     @property
@@ -69,7 +70,7 @@ class AuthExchange(Exchange):
         return True
 
     def check_addressed(self, host: bytes, changing: Mapping[bytes, bytes], hosts: frozenset[bytes]) -> None:
-        check_asker(self)
+        self._forward_auth = check_asker(self)
         request = self.request
         told = told_headers(request.headers, (*_TOLD, *_METHODS, _PARTIAL))
         self._find_resource(told)
@@ -105,7 +106,6 @@ class AuthExchange(Exchange):
     def leave(self) -> None:
         """All the same for every caller but who it is; never to be kept by anybody."""
         lane, gateway = self.lane, self.lane.gateway
-        assert gateway.forward_auth is not None
         gateway.counters.vouched += 1
         self.keep_alive = self.keep_alive and not lane.is_closing_soon
         self.state = State.ANSWERING
@@ -113,7 +113,7 @@ class AuthExchange(Exchange):
         parts = [
             b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\ncache-control: no-store\r\n",
             lane.date_line(),
-            gateway.forward_auth.vouching.lines_for(self.principal, self.route.resource, gateway.clock()),
+            self._forward_auth.vouching.lines_for(self.principal, self.route.resource, gateway.clock()),
             b"%b: %b\r\nx-request-id: %b\r\n" % (REQUEST_ID, request_id, request_id),
             *(b"%b: %b\r\n" % line for line in self.more_headers()),
             b"" if self.keep_alive else b"connection: close\r\n",
@@ -137,7 +137,6 @@ class QuestionExchange(AuthExchange):
 
     def _find_resource(self, told: Mapping[bytes, bytes]) -> None:
         gateway = self.lane.gateway
-        assert gateway.forward_auth is not None
         if missing := [name.decode() for name in _TOLD if name not in told]:
             raise ProxyDenied(
                 "The proxy does not say what it asks about.",
@@ -147,7 +146,7 @@ class QuestionExchange(AuthExchange):
         path = told[b"x-forwarded-uri"].partition(b"?")[0]
         route = gateway.routes.get(PATH + path)
         is_resource = path.startswith(b"/") and route is not None and route.exchange is AuthExchange
-        if route is None or not is_resource or told[b"x-forwarded-proto"] != gateway.forward_auth.scheme:
+        if route is None or not is_resource or told[b"x-forwarded-proto"] != self._forward_auth.scheme:
             raise ProxyDenied(
                 "There is no MCP server of ours at this address.",
                 action="Compare the URL with the operator's.",
@@ -156,7 +155,8 @@ class QuestionExchange(AuthExchange):
         self.route = route
 
 
-def check_asker(exchange: Exchange) -> None:
+def check_asker(exchange: Exchange) -> ForwardAuth:
+    """Raises `ProxyDenied`."""
     forward_auth, peer = exchange.lane.gateway.forward_auth, exchange.lane.peer
     if forward_auth is None or not forward_auth.is_proxy(peer):
         raise ProxyDenied(
@@ -164,6 +164,7 @@ def check_asker(exchange: Exchange) -> None:
             action="Operator: name the proxy's address in trusted_proxies.",
             detail=f"asked by {peer}",
         )
+    return forward_auth
 
 
 def told_headers(headers: Sequence[Header], names: Sequence[bytes]) -> dict[bytes, bytes]:

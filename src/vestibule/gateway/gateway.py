@@ -41,6 +41,10 @@ class Counters:
     absences: dict[str, int] = field(default_factory=dict)  # of an aggregate's members, by name
 
 
+def _say_nothing(event: str, **facts: Any) -> None:
+    """Where there is no log. Pools outlive their gateway, and so know its log and not it."""
+
+
 class Gateway:
     """See `vestibule.gateway`."""
 
@@ -87,7 +91,7 @@ class Gateway:
         self.entropy = entropy
         self._request_ids: list[str] = []
         self._log = log
-        self._refusal_log = RefusalLog(log) if log is not None else None
+        self._refusal_log = RefusalLog(self.report)
         self._hsts: tuple[Header, ...] = ((b"strict-transport-security", hsts),) if hsts else ()
         self._ticker: asyncio.Task[None] | None = None
         self._crowd = CrowdWatch()
@@ -99,7 +103,7 @@ class Gateway:
             if upstream.name not in pools and upstream.served_by == "gateway":
                 pool = predecessor.adoptable(upstream) if predecessor is not None else None
                 if pool is None:
-                    pool = open_pool(upstream, tls, self.report)
+                    pool = open_pool(upstream, tls, log or _say_nothing)
                     self._owned.add(upstream.name)
                 pools[upstream.name] = pool
         self.pools = pools
@@ -158,7 +162,11 @@ class Gateway:
         token is revoked.
         """
         self.lanes, self.exchanges, self.streams = predecessor.lanes, predecessor.exchanges, predecessor.streams
-        self.counters, self.sse_sessions = predecessor.counters, predecessor.sse_sessions
+        self.sse_sessions = predecessor.sse_sessions
+        absences = self.counters.absences  # aggregates were made with it
+        absences.update(predecessor.counters.absences)
+        self.counters = predecessor.counters
+        self.counters.absences = absences
         self._lane_class = predecessor.protocol_class()
         self._lane_class.gateway = self
         predecessor.stop_watching()
@@ -175,6 +183,10 @@ class Gateway:
         """One line in the log."""
         if self._log is not None:
             self._log(event, **facts)
+
+    def count_absence(self, member: str) -> None:
+        """A member of an aggregate is missing from an answer."""
+        self.counters.absences[member] = self.counters.absences.get(member, 0) + 1
 
     def start(self) -> None:
         """Begin watching the clock. Needs a running loop."""
@@ -212,17 +224,7 @@ class Gateway:
         close: bool,
         more: Sequence[Header] = (),
     ) -> bytes:
-        refusals = self.counters.refusals
-        refusals[refusal.code] = refusals.get(refusal.code, 0) + 1
-        if self._refusal_log is not None:
-            self._refusal_log.tell(
-                code=refusal.code,
-                status=refusal.status,
-                upstream=route.name,
-                request_id=request_id,
-                reason=refusal.message,
-                detail=refusal.detail,
-            )
+        self.note_refusal(refusal, route, request_id)
         return render(
             refusal,
             resource=route.resource,
@@ -233,6 +235,19 @@ class Gateway:
             close=close,
             allow=b", ".join(route.methods) if refusal.status == 405 else b"",
             more=(*self._hsts, *more),
+        )
+
+    def note_refusal(self, refusal: Refusal, route: Route, request_id: str) -> None:
+        """For the log and the metrics."""
+        refusals = self.counters.refusals
+        refusals[refusal.code] = refusals.get(refusal.code, 0) + 1
+        self._refusal_log.tell(
+            code=refusal.code,
+            status=refusal.status,
+            upstream=route.name,
+            request_id=request_id,
+            reason=refusal.message,
+            detail=refusal.detail,
         )
 
     def render_bare(self, refusal: Refusal, status: int) -> bytes:
@@ -273,8 +288,7 @@ class Gateway:
 
     def tick(self, now: float) -> None:
         """One look at everything that has a time to end."""
-        if self._refusal_log is not None:
-            self._refusal_log.tick()
+        self._refusal_log.tick()
         for pool in self.pools.values():
             pool.tick(now)
         for exchange in list(self.exchanges):

@@ -211,6 +211,8 @@ class ProxiedExchange(Exchange):
 
     def _begin_stream(self) -> None:
         self.lane.gateway.streams.add(self)
+        self.lane.lighten()
+        self.request.lighten()
         if self.principal is not None:
             left = self.principal.expires_at.timestamp() + EXPIRY_GRACE - self.lane.gateway.clock()
             self.deadline = self.lane.loop.time() + max(left, 0.0)

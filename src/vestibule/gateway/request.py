@@ -107,6 +107,14 @@ class ProxiedRequest:
             self._pieces = []
         return b"".join(parts)
 
+    def lighten(self) -> None:
+        """Let go of what only its beginning needed: an answer that stays for hours is on its way."""
+        if self.is_whole:
+            self._pieces = []
+        if self._parts is not None:
+            self.headers = self._parts[1]
+            self._parts = None
+
     def text(self) -> bytes:
         """The whole body, if it is still here; else nothing."""
         return b"".join(self._pieces) if self.is_whole else b""

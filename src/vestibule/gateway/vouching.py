@@ -25,7 +25,7 @@ class Vouching:
         """All of the identity headers but the request's id, as they are written. `now`: seconds since the epoch."""
         key = (principal, resource.identifier)
         until, lines = self._kept.get(key, (0.0, b""))
-        if now < until:
+        if until - REUSED_FOR <= now < until:  # a clock that was set back makes a new one
             return lines
         lines = b"".join(b"%b: %b\r\n" % line for line in self._made(principal, resource, now))
         self._kept[key] = (now + REUSED_FOR, lines)

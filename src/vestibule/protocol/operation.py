@@ -182,6 +182,8 @@ def _completed(params: Mapping[str, Any]) -> object:
     if not isinstance(reference, dict):
         return ""
     _check_keys(reference, ("type", *_PARAMS_KEYS))
+    if "name" in reference and "uri" in reference:
+        return None  # which of them counts, its type says to one server and its order to another
     return reference.get("name", reference.get("uri", ""))
 
 

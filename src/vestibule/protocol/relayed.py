@@ -47,6 +47,7 @@ _BREAKS = re.compile(rb"[\n\r\x0b\x0c\x1c-\x1e]|\xe2\x80[\xa8\xa9]|\xc2\x85")
 _WRITTEN = {b"\xe2\x80\xa8": b"\\u2028", b"\xe2\x80\xa9": b"\\u2029", b"\xc2\x85": b"\\u0085"}
 _ESCAPES = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u[dD][89a-fA-F]..|.)", re.DOTALL)
 _PAIR = 12  # characters of an escaped pair
+_LONGEST_ID = 1024  # bytes, as it is written
 _LONGEST_NUMBER = 15  # digits
 
 
@@ -119,7 +120,7 @@ def read_message(data: bytes) -> Message:
     if "id" not in members:
         return Message(Kind.NOTIFICATION, method, members)
     if not is_id(bytes(members["id"])):
-        raise UnreadableMessage("Its id is neither a text nor a number.")
+        raise UnreadableMessage("Its id is neither a text nor a number, or too long.")
     return Message(Kind.REQUEST, method, members)
 
 
@@ -138,6 +139,9 @@ def _mended(data: bytes) -> bytes:
 
 
 def is_id(written: bytes) -> bool:
+    """Whether it may be an id, or a token. Each waits here for its answer, so none is longer than anybody needs."""
+    if len(written) > _LONGEST_ID:
+        return False
     return isinstance(value_of(written), str | int | float) and written.strip() not in (b"true", b"false")
 
 

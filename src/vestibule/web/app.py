@@ -40,13 +40,13 @@ def build_app(plane: ControlPlane) -> ASGIApp:
         # the resources: public
         Route(well_known_path(PROTECTED_RESOURCE, issuer), machines.root_resource),
         Route(f"/.well-known/{PROTECTED_RESOURCE}/{{path:path}}", machines.protected_resource),
-        # whoever verifies what we sign: public
-        Route(f"{urlsplit(issuer).path}/jwks.json", machines.jwks),
-        Route("/.well-known/jwks.json", machines.jwks),
         # operators
         Route("/healthz", machines.live),
         Route("/readyz", machines.ready),
     ]
+    if plane.signs:  # whoever verifies it: public
+        routes.append(Route(f"{urlsplit(issuer).path}/jwks.json", machines.jwks))
+        routes.append(Route("/.well-known/jwks.json", machines.jwks))
     if plane.signs_people_in:
         routes += _authorization_server(plane, machines)
     errors = ErrorRenderer(plane.pages, plane.log)

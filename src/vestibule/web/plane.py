@@ -48,6 +48,7 @@ class ControlPlane:
     authorization_servers: tuple[str, ...]  # where clients sign in for our resources
     scopes_supported: tuple[str, ...] = ()  # what they ask for there; empty: the upstream's scopes
     signs_people_in: bool = True  # False: others give the tokens, and nothing of the authorization server is served
+    signs: bool = True  # tokens, or assertions about callers: our keys are published
     administration: Administration | None = None  # None: there is no admin API
     counters: SharedCounters | None = None
 

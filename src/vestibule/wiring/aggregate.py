@@ -12,6 +12,9 @@ from vestibule.gateway import Gateway
 from vestibule.keys import KeyRing
 from vestibule.model import Resource, Timeouts, Upstream
 
+ROUNDS = 4  # of asking members, one after the other: late ones, all, those that forgot their session, these again
+LATER = timedelta(seconds=5)  # who waits for members waits longer than they may take
+
 Access = Literal["required", "api-key-only", "anonymous"]
 
 
@@ -22,11 +25,11 @@ def aggregate_resource(configuration: Configuration, upstreams: Sequence[Upstrea
         return ()
     members = tuple(one for name in names for one in upstreams if one.name == name)
     base = configuration.public_url
-    upstream = _upstream(members, configuration.aggregate.title)
+    upstream = _upstream(members, configuration.aggregate.title, configuration.aggregate.deadline)
     return (Resource(f"{base}/{ALL}/mcp", f"{urlsplit(base).path}/{ALL}/mcp", upstream),)
 
 
-def _upstream(members: tuple[Upstream, ...], title: str) -> Upstream:
+def _upstream(members: tuple[Upstream, ...], title: str, deadline: timedelta) -> Upstream:
     """What is asked for at a sign-in is what all members ask for; who has less, uses less of them."""
     theirs = [one for one in members if one.access != "api-key-only"]  # no sign-in opens the others
     scopes = tuple(dict.fromkeys(scope for one in theirs for scope in one.scopes))
@@ -36,14 +39,19 @@ def _upstream(members: tuple[Upstream, ...], title: str) -> Upstream:
         access=_access(members),
         scopes=scopes,
         optional_scopes=tuple(scope for scope in dict.fromkeys(offered) if scope not in scopes),
-        scope_texts={scope: text for one in reversed(theirs) for scope, text in one.scope_texts.items()},
+        scope_texts={scope: _said(scope, theirs) for one in theirs for scope in one.scope_texts},
         timeouts=Timeouts(
-            first_byte=max(one.timeouts.first_byte for one in members) + timedelta(seconds=5),  # theirs ends first
+            first_byte=max(ROUNDS * deadline, *(one.timeouts.first_byte for one in members)) + LATER,
             idle_stream=max(one.timeouts.idle_stream for one in members),
         ),
         title=title or ", ".join(one.title or one.name for one in members),
         members=members,
     )
+
+
+def _said(scope: str, members: Sequence[Upstream]) -> str:
+    """What a scope means to each of those that have it: who approves it, approves all of that."""
+    return "; ".join(dict.fromkeys(one.scope_texts[scope] for one in members if scope in one.scope_texts))
 
 
 def _by_pattern(one: Upstream) -> tuple[str, ...]:

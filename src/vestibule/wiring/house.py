@@ -267,6 +267,7 @@ class House:
             authorization_servers=servers_of(configuration),
             scopes_supported=configuration.resource_server.scopes_supported,
             signs_people_in=configuration.signs_people_in,
+            signs=configuration.signs_people_in or gateway.forward_auth is not None,
             counters=limits.counters,
         )
         keyholder = Keyholder(

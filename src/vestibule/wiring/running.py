@@ -296,8 +296,6 @@ class Serving:
         except Exception as error:  # what it held is lost; who is served now has nothing to do with it
             self._log("retirement_failed", level="error", exc_info=error)
         del self._retiring[old]
-        gc.unfreeze()
-        _settle_memory()
 
 
 def _standing_headers(configuration: Configuration) -> list[tuple[str, str]]:

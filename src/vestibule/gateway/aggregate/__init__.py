@@ -40,7 +40,7 @@ def add_aggregate(
     """Serve `resource`, which stands for `members`: resources that the gateway serves. `deadline`: in seconds."""
     found = tuple(Member(member.upstream.name, gateway.routes[member.path.encode("ascii")]) for member in members)
     prefixes = Prefixes(frozenset(member.name for member in found), separator)
-    together = Members(found, prefixes, deadline, gateway.report, gateway.counters.absences)
+    together = Members(found, prefixes, deadline, gateway.report, gateway.request_id, gateway.count_absence)
     gateway.add(
         resource,
         AggregatePool(resource.upstream, together, Seals(sealer, authenticator, resource)),

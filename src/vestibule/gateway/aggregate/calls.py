@@ -15,6 +15,7 @@ from vestibule.gateway.errand import Errand, ErrandHead
 from vestibule.gateway.headers import Header
 from vestibule.gateway.lasting import SESSION
 from vestibule.gateway.refusals import unavailable
+from vestibule.model import Operation
 from vestibule.protocol.aggregate_messages import (
     ForeignState,
     Renamer,
@@ -147,7 +148,8 @@ async def _relay_document(
 async def tell_all(asking: Asking) -> None:
     """A legacy notification, to every member of the session; the client does not wait for what becomes of it."""
     body = msgspec.json.encode(asking.message)
-    await asking.members.ask_all({name: asking.question(name, body) for name in asking.sessions})
+    open_to = [one.name for one in asking.members.open_to(asking.principal, Operation(asking.method))]
+    await asking.members.ask_all({name: asking.question(name, body) for name in open_to if name in asking.sessions})
     await asking.out.document(202, b"")
 
 

@@ -57,7 +57,7 @@ async def initialize(asking: Asking) -> None:
         await relay_error(asking, replies)
         return
     sessions, abouts = _sessions(asking, results)
-    session, too_long = write_sessions(sessions)
+    session, too_long = write_sessions(asking.members.new_id(), sessions)
     for name in too_long:
         asking.members.tell_absent(asking.members[name], "its session id is too long to be one of several")
     result = {

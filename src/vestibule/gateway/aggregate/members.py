@@ -134,7 +134,8 @@ class Members:
     prefixes: Prefixes
     deadline: float
     report: Callable[..., None]
-    absences: dict[str, int]  # by member; what the metrics are made of
+    new_id: Callable[[], str]  # 16 hex digits, never twice
+    count_absence: Callable[[str], None]  # by member, for the metrics
     _told: dict[tuple[str, str, str], float] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Member:
@@ -163,7 +164,7 @@ class Members:
 
     def tell_absent(self, member: Member, reason: str) -> None:
         """Its things are missing from an answer."""
-        self.absences[member.name] = self.absences.get(member.name, 0) + 1
+        self.count_absence(member.name)
         self.tell("aggregate_member_absent", member, reason)
 
     def tell(self, event: str, member: Member, reason: str) -> None:

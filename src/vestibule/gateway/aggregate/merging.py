@@ -19,7 +19,6 @@ class Merge:
         self._out = out
         self._pieces: asyncio.Queue[bytes] = asyncio.Queue(_WAITING)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._over = asyncio.Event()
         self._quiet_since = 0.0
 
     async def put(self, events: bytes) -> None:
@@ -40,22 +39,15 @@ class Merge:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not self._tasks:
-            self._over.set()
+        if not self._tasks and self._pieces.empty():
+            self._pieces.put_nowait(b"")  # whoever waits for more learns that there is none
 
     async def pass_on(self) -> None:
         """Write what comes, until every member's stream has ended."""
-        over = asyncio.create_task(self._over.wait())
-        try:
-            while not (self._pieces.empty() and (over.done() or not self._tasks)):
-                piece = asyncio.create_task(self._pieces.get())
-                await asyncio.wait({piece, over}, return_when=asyncio.FIRST_COMPLETED)
-                if piece.done():
-                    await self._out.write(piece.result())
-                else:
-                    piece.cancel()
-        finally:
-            over.cancel()
+        while self._tasks or not self._pieces.empty():
+            piece = await self._pieces.get()
+            if piece:
+                await self._out.write(piece)
 
     async def stop(self) -> None:
         tasks = tuple(self._tasks)

@@ -35,6 +35,8 @@ _LEGACY: Mapping[str, Callable[[Asking], Awaitable[None]]] = {
     "logging/setLevel": listings.tell_everybody,
     "ping": listings.pong,
 }
+# A call without an id is none of them: to each member its name would be another one than has been decided about.
+_TOLD_TO_ALL = frozenset(("notifications/initialized", "notifications/cancelled", "notifications/roots/list_changed"))
 _ONE_MEMBERS: Mapping[bool, frozenset[str]] = {
     True: frozenset("tools/call prompts/get resources/read completion/complete".split()),
     False: frozenset(
@@ -49,11 +51,14 @@ class AggregateLine:
     def __init__(self, pool: "AggregatePool") -> None:
         self._pool = pool
         self._out: Out | None = None
+        self._is_paused = False
         self._task: asyncio.Task[None] | None = None
 
     def send(self, request: ProxiedRequest, injected: Sequence[Header], answered: Answered) -> None:
         """`injected`: nothing; each member has a credential of its own."""
         self._out = out = Out(answered)
+        if self._is_paused:
+            out.pause()
         request.has_left = True
         self._task = self._pool.spawn(request, out)
 
@@ -63,10 +68,12 @@ class AggregateLine:
     def finish(self) -> None: ...
 
     def pause(self) -> None:
+        self._is_paused = True
         if self._out is not None:
             self._out.pause()
 
     def resume(self) -> None:
+        self._is_paused = False
         if self._out is not None:
             self._out.resume()
 
@@ -188,7 +195,7 @@ async def _serve_legacy(asking: Asking) -> None:
     elif not asking.method or asking.method == "notifications/progress":
         await calls.answer_member(asking)
     elif "id" not in asking.message:
-        await calls.tell_all(asking)
+        await (calls.tell_all(asking) if asking.method in _TOLD_TO_ALL else asking.out.document(202, b""))
     else:
         await _serve_request(asking, _LEGACY)
 

@@ -2,7 +2,7 @@
 
 Ids of events get their member's name, so that a client may come back for what it has missed: the member that the id is
 of takes its own up again, the others go on from now. A member without such a stream is missing from it; one whose
-stream ends is asked again after a while.
+stream ends is asked again after a while, from where it ended.
 """
 
 import asyncio
@@ -52,16 +52,20 @@ class _Push:
         """Whether there was a stream, which has ended. Raises a `Refusal` when it broke off."""
         asking, member = self._asking, self._member
         more: tuple[Header, ...] = ((_LAST_EVENT, self._last_event),) if self._last_event is not None else ()
-        self._last_event = None
         words = asking.words(member.name)
         question = request_to(asking.request, b"", _with(words, more), http=b"GET")
         renamer = renamer_for(asking, member.name)
+
+        def event_id(value: bytes) -> bytes:
+            self._last_event = value  # where to go on when the stream ends; some servers end it after each answer
+            return renamer.event_id(value)
+
         async with errand_to(member, question) as errand:
             head = await errand.head()
             is_there = head.status == 200 and head.is_stream
             self._settle(200 if is_there else head.status)
             if is_there:
-                events = events_of(errand, lambda data: renamer.rename(data, lists=False), event_id=renamer.event_id)
+                events = events_of(errand, lambda data: renamer.rename(data, lists=False), event_id=event_id)
                 async for one in events:
                     await put(one)
             return is_there

@@ -3,7 +3,7 @@
 A session's id cannot change once it is given, and nothing else is kept of it, so what such a member calls its part is
 remembered here, in this process and for a while; another replica does the handshake once more. It is done in our own
 name, without capabilities of the client's: a server that wants to ask its client something works again when the client
-starts anew. A member that refuses is not asked again for half a minute.
+starts anew. A member that refuses somebody is not asked again for them for half a minute.
 """
 
 import asyncio
@@ -35,9 +35,9 @@ class Revivals:
 
     def __init__(self, members: Members) -> None:
         self._members = members
-        self._late: OrderedDict[tuple[bytes, str], MemberSession] = OrderedDict()
+        self._late: OrderedDict[tuple[bytes, str], MemberSession] = OrderedDict()  # no two sessions have one id
         self._ended: OrderedDict[bytes, None] = OrderedDict()
-        self._not_before: dict[str, float] = {}
+        self._not_before: OrderedDict[tuple[str, str], float] = OrderedDict()  # by principal and member
 
     def known(self, session: bytes) -> dict[str, MemberSession]:
         """By member: what has been brought back to this session."""
@@ -62,13 +62,16 @@ class Revivals:
     async def bring_back(self, asking: "Asking", absent: list[Member]) -> None:
         """Let them take part in this session, those that can; `asking` knows of them then."""
         session, now = asking.request.session, asyncio.get_running_loop().time()
-        due = [one for one in absent if now >= self._not_before.get(one.name, 0.0)]
+        who = asking.principal.key if asking.principal is not None else ""
+        due = [one for one in absent if now >= self._not_before.get((who, one.name), 0.0)]
         if session is None or not due:
             return
         made = await asyncio.gather(*(self._begin(one, asking.request) for one in due))
         for member, one in zip(due, made, strict=True):
             if one is None:
-                self._not_before[member.name] = asyncio.get_running_loop().time() + PAUSE
+                self._not_before[who, member.name] = asyncio.get_running_loop().time() + PAUSE
+                if len(self._not_before) > MOST:
+                    self._not_before.popitem(last=False)
                 continue
             asking.sessions[member.name] = self._late[session, member.name] = one
             if len(self._late) > MOST:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from vestibule.gateway.sse_clients.stream import SseStream
 
 MAX_WAITING = 100  # messages that have not been answered
+LONG_ENOUGH = 5.0  # seconds of a GET stream that brought nothing, and is opened again at once
 MAX_BYTES = 4 * 1024 * 1024  # of messages that have not left; one longer message may
 
 
@@ -37,12 +38,12 @@ class SseSession:
         self._key = _key(stream.principal)
         self._asking = Asking(stream.route)
         self._held = Held()
-        self._queue: asyncio.Queue[Message] = asyncio.Queue()
+        self._queue: list[Message] = []
+        self._sender: asyncio.Task[None] | None = None  # while there is something to send
         self._waiting = 0
         self._bytes = 0
         self._listener: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._spawn(self._pass_on_all())
 
     def is_of(self, principal: Principal | None, resource: Resource) -> bool:
         return self._key == _key(principal) and self._route.resource.identifier == resource.identifier
@@ -58,7 +59,9 @@ class SseSession:
         self._waiting += 1
         self._bytes += len(message.text)
         self._stream.carry_on(message.principal)
-        self._queue.put_nowait(message)
+        self._queue.append(message)
+        if self._sender is None:
+            self._sender = self._spawn(self._pass_on_all())
 
     def tell(self, message: bytes) -> None:
         """What we have to say ourselves, to a client that reads."""
@@ -80,13 +83,14 @@ class SseSession:
     # --- messages ---------------------------------------------------------------------------------------------------
 
     async def _pass_on_all(self) -> None:
-        while True:
-            message = await self._queue.get()
+        while self._queue:
+            message = self._queue.pop(0)
             try:
                 await self._pass_on(message)
             except Refusal as refusal:
                 await self._fail(message, refusal)
                 self._waiting -= 1
+        self._sender = None
 
     async def _pass_on(self, message: Message) -> None:
         """Raises a `Refusal`; then nothing of it is under way."""
@@ -137,9 +141,10 @@ class SseSession:
 
     async def _listen(self) -> None:
         """What the upstream says unasked."""
-        relay, failed = Relay(self._stream, self._held, "", None), 0
+        relay, useless = Relay(self._stream, self._held, "", None), 0
+        loop = asyncio.get_running_loop()
         while True:
-            failed += 1
+            began = loop.time()
             with suppress(Refusal):
                 errand = await self._asking.listen(self._stream.principal, relay.last_id)
                 try:
@@ -147,22 +152,14 @@ class SseSession:
                     if 400 <= head.status < 500:
                         return  # it has no such stream
                     await relay.pass_answer(errand, head)
-                    failed = 0
                 finally:
                     errand.abandon()
-            await asyncio.sleep(min(relay.seconds_to_wait * 2**failed, LONGEST_WAIT))
+            was_of_use = relay.heard_at > began or loop.time() - began > LONG_ENOUGH
+            useless = 0 if was_of_use else min(useless + 1, 5)
+            await asyncio.sleep(min(relay.seconds_to_wait * 2**useless, LONGEST_WAIT))
 
     async def _fail(self, message: Message, refusal: Refusal) -> None:
-        gateway = self._stream.lane.gateway
-        gateway.report(
-            "mcp_refused",
-            code=refusal.code,
-            status=refusal.status,
-            upstream=self._route.name,
-            request_id=message.request_id,
-            reason=refusal.message,
-            detail=refusal.detail,
-        )
+        self._stream.lane.gateway.note_refusal(refusal, self._route, message.request_id)
         if message.is_request:
             await self._stream.say(error_body(refusal, rpc_id=message.id, request_id=message.request_id))
 

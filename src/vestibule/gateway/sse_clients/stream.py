@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class SseStream(Exchange):
-    __slots__ = ("_answer", "_room", "_session")
+    __slots__ = ("_answer", "_session", "_unread")
     has_sessions = False
 
     def __init__(
@@ -29,8 +29,7 @@ class SseStream(Exchange):
         super().__init__(lane, route, request, keep_alive=keep_alive, request_id=request_id, now=now)
         self._answer: ProxiedAnswer | None = None
         self._session: SseSession | None = None
-        self._room = asyncio.Event()
-        self._room.set()
+        self._unread: asyncio.Event | None = None  # set when the client has read; there only while it has not
 
     @property
     def is_stream(self) -> bool:
@@ -74,8 +73,8 @@ class SseStream(Exchange):
 
     async def say(self, message: bytes) -> None:
         """One message, once the client takes what it has been told. Without line breaks."""
-        while not self._room.is_set():  # whoever was faster may have filled it again
-            await self._room.wait()
+        while self._unread is not None:  # whoever was faster may have said too much again
+            await self._unread.wait()
         self.say_now(message)
 
     def say_now(self, message: bytes) -> None:
@@ -86,10 +85,12 @@ class SseStream(Exchange):
     # --- from the client --------------------------------------------------------------------------------------------
 
     def client_paused(self) -> None:
-        self._room.clear()
+        self._unread = self._unread or asyncio.Event()
 
     def client_resumed(self) -> None:
-        self._room.set()
+        unread, self._unread = self._unread, None
+        if unread is not None:
+            unread.set()
 
     # --- ends -------------------------------------------------------------------------------------------------------
 

@@ -5,9 +5,8 @@
     modern                  one server for each principal, or for each tenant, beside those of the legacy eras, because
                             a server chooses its era by the first message that it gets
 
-Servers are started when they are asked for, not more than the configuration allows; one that nobody asks for a while
-is stopped, and one that ends by itself is not started again at once for ever (`backoff`). Never do two tenants meet at
-one.
+Servers are started when they are asked for; how many run, and how they end, is the `fleet`'s. Never do two tenants meet
+at one.
 """
 
 import asyncio
@@ -20,10 +19,10 @@ from typing import Any, Literal
 
 from vestibule.errors import HeaderMismatch, Refusal
 from vestibule.gateway.request import ProxiedRequest
-from vestibule.gateway.upstreams.backoff import Backoff
 from vestibule.gateway.upstreams.bridge_line import BridgeLine
 from vestibule.gateway.upstreams.channel import Caller, OpenChannel
 from vestibule.gateway.upstreams.conversation import Clock, Conversation, Parts, Report
+from vestibule.gateway.upstreams.fleet import Fleet
 from vestibule.gateway.upstreams.modern import ModernServer
 from vestibule.gateway.upstreams.sessions import ClientSession, OwnSession
 from vestibule.gateway.upstreams.shared import SharedServer, SharedSession
@@ -46,7 +45,6 @@ from vestibule.protocol.relayed import (
 
 MAX_OF_ONE = 10  # servers, or sessions on a shared one, of one principal; then those end that nobody uses
 MAX_SESSIONS = 10_000  # on shared servers
-REVOKED_SECONDS = 30.0  # what was asked before a revocation may still be answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,25 +75,29 @@ class BridgePool:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.upstream = settings.upstream
-        self._backoff = Backoff(jitter)
         self._clock = clock or _loop_time
-        self._ending: set[asyncio.Task[None]] = set()
         self._entropy = entropy
         self._modern: dict[str, ModernServer] = {}
         self._open_channel = open_channel
         self._report: Report = lambda event, **facts: report(event, upstream=settings.upstream.name, **facts)
-        self._revoked: dict[Conversation, float] = {}
-        self._servers: dict[Conversation, str] = {}  # all that run; → what they back off by
         self._sessions: dict[bytes, ClientSession] = {}
         self._settings = settings
         self._shared: dict[str, SharedServer] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._fleet = Fleet(
+            most=settings.max_instances,
+            idle=settings.idle,
+            report=self._report,
+            clock=self._clock,
+            jitter=jitter,
+            forget=self._forget,
+        )
 
     # --- Pool -------------------------------------------------------------------------------------------------------
 
     @property
     def size(self) -> int:
-        return len(self._servers) + len(self._ending)
+        return self._fleet.size
 
     def take(self, request: ProxiedRequest) -> BridgeLine:
         return BridgeLine(self._receive)
@@ -105,19 +107,10 @@ class BridgePool:
 
     def tick(self, now: float) -> None:
         now, idle = self._clock(), self._settings.idle.total_seconds()
-        self._backoff.tick(now)
         for session in list(self._sessions.values()):
             if session.is_quiet and now - session.used_at >= idle:
                 self._end(session)
-        for server in list(self._servers):
-            server.tick(now)
-            is_idle = server.is_quiet and now - server.used_at >= idle
-            if is_idle or self._is_out_of_favour(server, now):
-                server.close()
-
-    def _is_out_of_favour(self, server: Conversation, now: float) -> bool:
-        since = self._revoked.get(server)
-        return since is not None and (server.is_quiet or now - since >= REVOKED_SECONDS)
+        self._fleet.tick(now)
 
     def revoke(self, unwelcome: Callable[[Principal], bool]) -> None:
         """Nothing that those principals have begun is there for the next request."""
@@ -125,26 +118,19 @@ class BridgePool:
             if session.principal is not None and unwelcome(session.principal):
                 self._sessions.pop(session.id, None)
                 if isinstance(session, OwnSession):
-                    self._revoked.setdefault(session, self._clock())
+                    self._fleet.revoke(session)
                 else:
                     session.end()
         for key, server in list(self._modern.items()):
             if server.caller.principal is not None and unwelcome(server.caller.principal) and not self._is_shared:
                 del self._modern[key]
-                self._revoked.setdefault(server, self._clock())
+                self._fleet.revoke(server)
 
     def close(self) -> None:
-        for server in list(self._servers):
-            server.close()
+        self._fleet.close()
 
     async def wait_closed(self) -> None:
-        """Until none of the servers is left. After `close`."""
-        while self._servers or self._ending:
-            tasks = list(self._ending)
-            if tasks:
-                await asyncio.wait(tasks)
-            else:
-                await asyncio.sleep(0.01)
+        await self._fleet.wait_closed()
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
@@ -183,7 +169,9 @@ class BridgePool:
             line.document(400, error_answer(rpc_id, INVALID_REQUEST, text))
             return None
         session = self._sessions.get(request.session)
-        if session is None or _owner(session.principal) != _owner(request.principal):
+        server = None if session is None else _server_of(session)
+        is_there = server is not None and not server.is_closing
+        if session is None or not is_there or _owner(session.principal) != _owner(request.principal):
             text = "There is no such session. Send initialize again, without Mcp-Session-Id."
             line.document(404, error_answer(rpc_id, INVALID_REQUEST, text, "SESSION_NOT_FOUND"))
             return None
@@ -197,7 +185,7 @@ class BridgePool:
         if not self._is_shared:
             parts, key = self._parts(line, request)
             own = OwnSession(parts, session_id)
-            self._started(own, key)
+            self._fleet.add(own, key)
             self._sessions[session_id] = own
             own.begin(message, line, self._clock())
             return
@@ -205,7 +193,7 @@ class BridgePool:
         if server is None or server.is_over or server.is_closing:
             parts, key = self._parts(line, request)
             server = self._shared[request.tenant] = SharedServer(parts)
-            self._started(server, key)
+            self._fleet.add(server, key)
         session = SharedSession(server, session_id, request.principal, self._clock())
         self._sessions[session_id] = session
         self._later(self._join(server, session, message, line))
@@ -252,7 +240,7 @@ class BridgePool:
             self._make_room(request)
             parts, backoff_key = self._parts(line, request)
             server = self._modern[key] = ModernServer(parts, is_shared=self._is_shared)
-            self._started(server, backoff_key)
+            self._fleet.add(server, backoff_key)
         server.caller.injected = line.injected
         server.caller.principal = request.principal
         return server
@@ -262,41 +250,27 @@ class BridgePool:
     def _parts(self, line: BridgeLine, request: ProxiedRequest) -> tuple[Parts, str]:
         """For a new server. Raises OSError when there may be none now."""
         key = f"tenant {request.tenant}" if self._is_shared else _owner(request.principal)
-        wait = self._backoff.wait(key, self._clock())
-        if wait > 0:
-            raise OSError(f"the server has ended several times; it is started again in {wait:.1f} s at the earliest")
-        if self._is_crowded:
-            raise OSError(f"{self._settings.max_instances} servers run already, which is max_instances")
+        self._fleet.check_may_start(key)
         caller = Caller(request.tenant, request.principal, line.injected)
-        parts = Parts(self._open_channel(caller), caller, self._ended, self._report, self._clock)
+        parts = Parts(self._open_channel(caller), caller, self._fleet.ended, self._report, self._clock)
         return parts, key
-
-    @property
-    def _is_crowded(self) -> bool:
-        """Servers that are being stopped make room already, up to a point."""
-        most, running = self._settings.max_instances, sum(not server.is_closing for server in self._servers)
-        return running >= most or self.size >= 2 * most
 
     def _make_room(self, request: ProxiedRequest) -> None:
         """End what this principal has longest left alone, or else anybody has. Raises OSError when all is in use."""
-        owner = _owner(request.principal)
-        own = [one for one in self._sessions.values() if _owner(one.principal) == owner]
-        if len(own) >= MAX_OF_ONE:
-            self._end_oldest(own, f"{MAX_OF_ONE} sessions of one principal are in use")
+        if request.principal is not None:
+            owner = _owner(request.principal)
+            own = [one for one in self._sessions.values() if _owner(one.principal) == owner]
+            if len(own) >= MAX_OF_ONE:
+                self._end_oldest(own, f"{MAX_OF_ONE} sessions of one principal are in use")
         if self._is_shared and len(self._sessions) >= MAX_SESSIONS:
             self._end_oldest(self._sessions.values(), f"{MAX_SESSIONS} sessions are in use")
-        if not self._is_shared and self._is_crowded:
-            self._end_oldest(self._sessions.values(), "all servers are in use")
+        self._fleet.make_room()
 
     def _end_oldest(self, sessions: Iterable[ClientSession], otherwise: str) -> None:
         quiet = [one for one in sessions if one.is_quiet]
         if not quiet:
             raise OSError(otherwise)
         self._end(min(quiet, key=lambda one: one.used_at))
-
-    def _started(self, server: Conversation, key: str) -> None:
-        self._servers[server] = key
-        self._report("upstream_started", running=len(self._servers))
 
     def _end(self, session: ClientSession) -> None:
         self._sessions.pop(session.id, None)
@@ -305,27 +279,12 @@ class BridgePool:
         else:
             session.end()
 
-    def _ended(self, server: Conversation, reason: str) -> None:
-        now = self._clock()
-        key = self._servers.pop(server, "")
-        self._revoked.pop(server, None)
-        by_itself = not server.is_closing
-        if by_itself:
-            self._backoff.failed(key, lived=now - server.since, now=now)
-        self._report(
-            "upstream_ended",
-            level="warning" if by_itself else "info",
-            reason=reason,
-            lived=round(now - server.since, 1),
-        )
+    def _forget(self, server: Conversation) -> None:
         for session in [one for one in self._sessions.values() if _server_of(one) is server]:
             del self._sessions[session.id]
         for servers in (self._modern, self._shared):
             for name in [name for name, one in servers.items() if one is server]:
                 del servers[name]
-        task = asyncio.get_running_loop().create_task(server.channel.closed())
-        self._ending.add(task)
-        task.add_done_callback(self._ending.discard)
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -105,15 +105,11 @@ class BridgeLine:
 
     def document(self, status: int, body: bytes, headers: Sequence[Header] = ()) -> None:
         """The whole answer; an empty body has no type."""
-        answered = self._answered
-        self._answered = self.owner = None
-        if answered is None:
-            return
-        answered.upstream_head(status, [*(_DOCUMENT if body else ()), *headers], len(body))
-        if body:
-            answered.upstream_data(body)
-        answered.upstream_flush()
-        answered.upstream_end()
+        self.owner = None
+        if self._answered is not None:
+            self._answered.upstream_head(status, [*(_DOCUMENT if body else ()), *headers], len(body))
+        self._pass(body)
+        self._finish()
 
     def begin(self, headers: Sequence[Header] = ()) -> None:
         """From here on it is a stream."""
@@ -160,7 +156,7 @@ class BridgeLine:
         self._held_size = 0
 
     def _pass(self, data: bytes) -> None:
-        if self._answered is not None:
+        if self._answered is not None and data:
             self._answered.upstream_data(data)
         if self._answered is not None:
             self._answered.upstream_flush()

@@ -14,6 +14,7 @@ from vestibule.protocol.relayed import (
     Message,
     error_answer,
     http_status,
+    is_id,
 )
 
 SILENT_SECONDS = 15.0  # then an answer becomes a stream, which is kept alive: a tool may think for minutes
@@ -41,7 +42,8 @@ class Call:
         self._conversation = conversation
         self._is_modern = is_modern
         self._number = 0
-        self._token = message.find(PROGRESS_TOKEN)
+        token = message.find(PROGRESS_TOKEN)
+        self._token = token if token is not None and is_id(token) else None
 
     def ask(self, message: Message) -> bool:
         """Whether it could be; otherwise the line has been told."""

@@ -26,7 +26,7 @@ from vestibule.protocol.relayed import (
 )
 
 MAX_WAITING = 1000  # requests that one server has not answered yet
-ANSWER_SECONDS = 60.0  # to what we ask ourselves; a first start may have to fetch its program
+ANSWER_SECONDS = 110.0  # to what we ask ourselves; a first start may have to fetch its program
 MAX_UNSENT = 16 * 1024 * 1024  # bytes, before the channel is open
 
 Report = Callable[..., None]

@@ -186,6 +186,7 @@ class HttpLine(asyncio.Protocol):
         self._until_close = not self._chunked and self._length is None and status not in (204, 304)
         if self.exchange is not None:
             self.exchange.upstream_head(status, self._headers, None if self._chunked else self._length)
+        self._headers = []
 
     def on_body(self, body: bytes) -> None:
         if self.exchange is not None:
