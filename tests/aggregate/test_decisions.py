@@ -8,7 +8,7 @@ import pytest
 
 from tests.aggregate.conftest import Pair, Together, names, open_pair, tool
 from tests.support.api_keys import make_key
-from tests.support.house import Door
+from tests.support.house import Door, Flow
 
 A = {"scopes": {"default": ["a.use"], "tools": {"write": ["a.write"]}, "resources": {"file:///secret/*": ["a.secret"]}}}
 B = {"scopes": {"default": ["b.use"]}}
@@ -54,6 +54,14 @@ async def test_one_challenge_asks_for_what_all_ask_for(tmp_path: Path) -> None:
         metadata = await pair.door.http.get(f"{pair.door.url}/.well-known/oauth-protected-resource/all/mcp")
         assert metadata.json()["resource"] == pair.url
         assert metadata.json()["scopes_supported"] == ["a.use", "b.use"]
+
+
+async def test_who_approves_a_scope_of_two_reads_what_it_means_to_both(tmp_path: Path) -> None:
+    texts = {"a": "Read your tickets", "b": "Read every page"}
+    keys = {name: {"scopes": {"default": ["read"], "texts": {"read": text}}} for name, text in texts.items()}
+    async with open_pair(tmp_path, **keys) as pair:
+        page = await pair.door.browser().ask(Flow(pair.door, await pair.door.register(), resource=pair.url))
+        assert "Read your tickets; Read every page" in page.text
 
 
 async def test_a_token_is_for_one_address(pair: Pair) -> None:

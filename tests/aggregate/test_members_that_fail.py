@@ -262,3 +262,45 @@ async def test_a_long_answer_passes_as_it_comes(pair: Pair) -> None:
 async def test_tools_of_thousands_are_listed_quickly(pair: Pair) -> None:
     pair.a.results["tools/list"] = {"tools": [tool(f"t{number}") for number in range(5000)]}
     assert len(names(await pair.ask(await pair.sign_in(), "tools/list"))) == 5002
+
+
+@pytest.mark.parametrize("method", ["tools/call", "subscriptions/listen"])
+async def test_who_does_not_read_makes_no_member_speak(pair: Pair, waiting: Callable[..., Any], method: str) -> None:
+    """Back-pressure from the client's socket to the member's, through what is rewritten and through what is merged."""
+    sent = 0
+    begin = listening(True)
+
+    async def answer(exchange: Exchange) -> None:
+        nonlocal sent
+        if method == "subscriptions/listen":
+            speaking = asyncio.create_task(begin(exchange))
+            await asyncio.sleep(0.1)
+        else:
+            await exchange.begin_events()
+        text = json.dumps({"jsonrpc": "2.0", "method": CHANGED["method"], "params": {"x": "x" * 50_000}})
+        while not exchange.closed.is_set():
+            await exchange.event(text)
+            sent += len(text)
+        if method == "subscriptions/listen":
+            await speaking
+
+    pair.a.results[method] = answer
+    params = {"notifications": {"toolsListChanged": True}} if method == "subscriptions/listen" else {"name": "a_read"}
+    wire = await waiting(method, params, "a_read" if method == "tools/call" else "")
+    await wire.until(b"\r\n\r\n")
+    before = -1
+    async with asyncio.timeout(10):
+        while sent != before:
+            before = sent
+            await asyncio.sleep(0.4)
+    assert 0 < sent < 30_000_000  # what sockets hold, on both sides of the gateway, and no more
+
+
+async def test_a_stream_ends_with_its_token(pair: Pair, waiting: Callable[..., Any]) -> None:
+    pair.a.results["subscriptions/listen"] = pair.b.results["subscriptions/listen"] = listening(True)
+    wire = await waiting("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
+    await events(wire, 1)
+    for exchange in list(pair.door.house.gateway.streams):
+        exchange.revoke(0.0)
+    async with asyncio.timeout(2):
+        await asyncio.gather(pair.a.upstream.disconnected.wait(), pair.b.upstream.disconnected.wait())

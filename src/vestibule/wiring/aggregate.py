@@ -39,7 +39,7 @@ def _upstream(members: tuple[Upstream, ...], title: str, deadline: timedelta) ->
         access=_access(members),
         scopes=scopes,
         optional_scopes=tuple(scope for scope in dict.fromkeys(offered) if scope not in scopes),
-        scope_texts={scope: text for one in reversed(theirs) for scope, text in one.scope_texts.items()},
+        scope_texts={scope: _said(scope, theirs) for one in theirs for scope in one.scope_texts},
         timeouts=Timeouts(
             first_byte=max(ROUNDS * deadline, *(one.timeouts.first_byte for one in members)) + LATER,
             idle_stream=max(one.timeouts.idle_stream for one in members),
@@ -47,6 +47,11 @@ def _upstream(members: tuple[Upstream, ...], title: str, deadline: timedelta) ->
         title=title or ", ".join(one.title or one.name for one in members),
         members=members,
     )
+
+
+def _said(scope: str, members: Sequence[Upstream]) -> str:
+    """What a scope means to each of those that have it: who approves it, approves all of that."""
+    return "; ".join(dict.fromkeys(one.scope_texts[scope] for one in members if scope in one.scope_texts))
 
 
 def _by_pattern(one: Upstream) -> tuple[str, ...]:
