@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.house import Door, SignedIn
-from tests.support.stdio import LegacyClient, odd_door, text_of
+from tests.support.house import Door, SignedIn, open_door
+from tests.support.stdio import LegacyClient, messages_of, modern, odd, odd_door, text_of
 from tests.support.wire import Wire, head
 from vestibule.testing.recording_upstream import Exchange, RecordingUpstream
 
@@ -203,3 +203,20 @@ async def test_a_session_with_a_command_outlives_a_reload(tmp_path: Path) -> Non
             while door.serving._retiring:
                 await asyncio.sleep(0.05)
         assert text_of(await client.tool("echo"))["pid"] == before
+
+
+async def test_a_server_joins_an_aggregate_by_a_reload(tmp_path: Path) -> None:
+    """On the same connection: the address, its sign-in and the servers that were there stay."""
+    upstreams = [{**odd(), "name": name} for name in ("main", "other", "late")]
+    some = {"enabled": True, "members": ["main", "other"]}
+    async with open_door(tmp_path, "", upstreams=upstreams, aggregate=some) as door:
+        person = await door.sign_in(resource=f"{door.url}/all/mcp")
+
+        async def tools() -> set[str]:
+            answer = await modern(door, person.access_token, "tools/list", url=f"{door.url}/all/mcp")
+            return {tool["name"].partition("_")[0] for tool in messages_of(answer)[-1]["result"]["tools"]}
+
+        assert await tools() == {"main", "other"}
+        write(door, aggregate={"enabled": True})
+        await reload(door)
+        assert await tools() == {"main", "other", "late"}

@@ -91,7 +91,7 @@ class Gateway:
         self.entropy = entropy
         self._request_ids: list[str] = []
         self._log = log
-        self._refusal_log = RefusalLog(log) if log is not None else None
+        self._refusal_log = RefusalLog(self.report)
         self._hsts: tuple[Header, ...] = ((b"strict-transport-security", hsts),) if hsts else ()
         self._ticker: asyncio.Task[None] | None = None
         self._crowd = CrowdWatch()
@@ -241,15 +241,14 @@ class Gateway:
         """For the log and the metrics."""
         refusals = self.counters.refusals
         refusals[refusal.code] = refusals.get(refusal.code, 0) + 1
-        if self._refusal_log is not None:
-            self._refusal_log.tell(
-                code=refusal.code,
-                status=refusal.status,
-                upstream=route.name,
-                request_id=request_id,
-                reason=refusal.message,
-                detail=refusal.detail,
-            )
+        self._refusal_log.tell(
+            code=refusal.code,
+            status=refusal.status,
+            upstream=route.name,
+            request_id=request_id,
+            reason=refusal.message,
+            detail=refusal.detail,
+        )
 
     def render_bare(self, refusal: Refusal, status: int) -> bytes:
         """For what could not be read as a request to anything."""
@@ -289,8 +288,7 @@ class Gateway:
 
     def tick(self, now: float) -> None:
         """One look at everything that has a time to end."""
-        if self._refusal_log is not None:
-            self._refusal_log.tick()
+        self._refusal_log.tick()
         for pool in self.pools.values():
             pool.tick(now)
         for exchange in list(self.exchanges):
