@@ -6,6 +6,7 @@ document could be a question with an id of another member's.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import msgspec
 
@@ -92,7 +93,9 @@ async def _check_session(asking: Asking, member: Member) -> None:
 
 async def _try(asking: Asking, member: Member, body: bytes, name: str) -> bool:
     """False: the member does not know its session."""
-    async with errand_to(member, asking.question(member.name, body, name)) as errand:
+    accept = next((value for key, value in asking.request.headers if key == b"accept"), b"*/*")
+    words = replace(asking.words(member.name, name), accept=accept)  # the answer is passed on as it is made
+    async with errand_to(member, request_to(asking.request, body, words)) as errand:
         head = await first_byte(member, errand)
         if head.status == 404 and not asking.is_modern:
             return False
