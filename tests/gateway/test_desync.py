@@ -228,7 +228,7 @@ async def test_a_refusal_of_head_has_no_body(door: Door) -> None:
 
 
 async def test_whoever_was_not_told_to_go_on_and_does_not_is_not_waited_for_on_the_connection(door: Door) -> None:
-    """Somebody before us who takes the refusal for the end sends another request next, not the body (RFC 9110 §10.1.1)."""
+    """Who takes the refusal for the end sends another request next, and not the body (RFC 9110 §10.1.1)."""
     async with Wire(door.url) as wire:
         await wire.send(head(wire.host, "Expect: 100-continue", "Content-Length: 46"))
         answer = await wire.rest(0.3)

@@ -220,3 +220,37 @@ async def test_a_server_joins_an_aggregate_by_a_reload(tmp_path: Path) -> None:
         write(door, aggregate={"enabled": True})
         await reload(door)
         assert await tools() == {"main", "other", "late"}
+
+
+async def test_what_a_kept_connection_said_is_understood_anew(
+    door: Door, upstream: RecordingUpstream, person: SignedIn
+) -> None:
+    write(door, trusted_proxies=["127.0.0.1"])
+    await reload(door)
+    async with Wire(door.url) as wire:
+        await wire.send(request(wire, person, "X-Forwarded-For: 192.0.2.9"))
+        await wire.until(b"}}")
+        (lane,) = [one for one in door.house.gateway.lanes if one.address() == "192.0.2.9"]
+        write(door, trusted_proxies=None, http={"max_head": 4096})
+        await reload(door)
+        await wire.send(request(wire, person, "X-Forwarded-For: 192.0.2.9"))
+        await wire.until(b"}}")
+        assert lane.address() == "127.0.0.1"
+        await wire.send(request(wire, person, "X-Forwarded-For: 192.0.2.9", f"X-Long: {'x' * 4096}"))
+        assert (await wire.until(b"\r\n")).startswith(b"HTTP/1.1 431")
+
+
+async def test_a_token_and_a_key_are_two_from_the_moment_that_keys_count(
+    door: Door, upstream: RecordingUpstream, person: SignedIn
+) -> None:
+    write(door, api_keys={"enabled": False})
+    await reload(door)
+    async with Wire(door.url) as wire:
+        both = request(wire, person, "X-API-Key: somebody-elses")
+        await wire.send(both)
+        assert (await wire.until(b"}}")).startswith(b"HTTP/1.1 200")
+        write(door, api_keys={"enabled": True})
+        await reload(door)
+        assert (await door.call(person.access_token)).status_code == 200
+        await wire.send(both)
+        assert (await wire.until(b"\r\n")).startswith(b"HTTP/1.1 400")

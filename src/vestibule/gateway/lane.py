@@ -428,6 +428,11 @@ class Lane(HttpToolsProtocol):
     def resume_client(self) -> None:
         self.release(Hold.BODY)
 
+    def understand_anew(self) -> None:
+        """Another configuration has come: what the next request says is read as if it were the first."""
+        self._known = self._address = None
+        self._weight.limit(self.gateway.limits)
+
     def lighten(self) -> None:
         """Let go of the request's head: an answer that stays for hours is on its way."""
         self.headers = []
