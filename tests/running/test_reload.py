@@ -12,6 +12,8 @@ import yaml
 from tests.support.house import Door, SignedIn, open_door
 from tests.support.stdio import LegacyClient, messages_of, modern, odd, odd_door, text_of
 from tests.support.wire import Wire, head
+from vestibule.errors import TokenRevoked
+from vestibule.model import Presented
 from vestibule.testing.recording_upstream import Exchange, RecordingUpstream
 
 BODY = b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
@@ -254,3 +256,33 @@ async def test_a_token_and_a_key_are_two_from_the_moment_that_keys_count(
         assert (await door.call(person.access_token)).status_code == 200
         await wire.send(both)
         assert (await wire.until(b"\r\n")).startswith(b"HTTP/1.1 400")
+
+
+async def test_what_is_still_judged_by_the_house_before_is_judged_by_what_is_revoked_meanwhile(
+    door: Door, upstream: RecordingUpstream, person: SignedIn
+) -> None:
+    begun = asyncio.Event()
+
+    async def slow(exchange: Exchange) -> None:
+        begun.set()
+        await exchange.closed.wait()
+
+    upstream.answer = slow
+    before = door.house
+    call = asyncio.create_task(door.call(person.access_token))
+    await begun.wait()
+    write(door, origins=["https://app.example.com"])
+    await reload(door)
+    client_id = person.flow.client["client_id"]
+    await door.post("/revoke", {"token": person.refresh_token, "client_id": client_id})
+    shown = Presented(f"Bearer {person.access_token}".encode())
+    resource = before.gateway.routes[b"/mcp"].resource
+
+    async def come_in_until_refused() -> None:
+        while True:
+            before.gateway.doorkeeper.recognize(shown, resource, door.clock().timestamp())
+            await asyncio.sleep(0.05)
+
+    with pytest.raises(TokenRevoked):
+        await asyncio.wait_for(come_in_until_refused(), 3)
+    call.cancel()

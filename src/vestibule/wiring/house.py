@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from functools import cached_property, partial
 from ipaddress import ip_network
@@ -62,6 +62,7 @@ from vestibule.wiring.tenants import TenantOffice, make_tenant_gate, make_tenant
 WATCH_INTERVAL = timedelta(seconds=1)  # a revocation reaches every replica within five
 SWEEP_INTERVAL = timedelta(minutes=5)
 KEYS_INTERVAL = timedelta(seconds=5)
+_REVOCATIONS = "revocations"
 
 
 class House:
@@ -96,7 +97,7 @@ class House:
         self.trail = trail
         self._outbound = outbound
         self._watch = watch
-        self._chores: list[asyncio.Task[None]] = []
+        self._chores: dict[str, asyncio.Task[None]] = {}
 
     @cached_property
     def app(self) -> Callable[..., Any]:
@@ -308,18 +309,28 @@ class House:
     def begin(self) -> None:
         """Watch the clock, and do what has to be done again and again. Needs a running loop."""
         self.gateway.start()
-        self._chores = [
-            asyncio.create_task(self._again_and_again("revocations", self._watch.look, WATCH_INTERVAL)),
-            asyncio.create_task(self._again_and_again("sweep", self.sweep, SWEEP_INTERVAL)),
-            asyncio.create_task(self._again_and_again("keys", self.keyholder.look, KEYS_INTERVAL)),
-        ]
+        self._chores = {
+            chore: asyncio.create_task(self._again_and_again(chore, work, interval))
+            for chore, work, interval in (
+                (_REVOCATIONS, self._watch.look, WATCH_INTERVAL),
+                ("sweep", self.sweep, SWEEP_INTERVAL),
+                ("keys", self.keyholder.look, KEYS_INTERVAL),
+            )
+        }
+
+    async def step_back(self) -> None:
+        """Another house serves. What came in before may still be judged here, by what is revoked meanwhile, too."""
+        await self._end([chore for chore in self._chores if chore != _REVOCATIONS])
 
     async def rest(self) -> None:
         """No chore any more."""
-        chores, self._chores = self._chores, []
-        for chore in chores:
-            chore.cancel()
-        await asyncio.gather(*chores, return_exceptions=True)
+        await self._end(list(self._chores))
+
+    async def _end(self, chores: Sequence[str]) -> None:
+        ending = [self._chores.pop(chore) for chore in chores]
+        for one in ending:
+            one.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
 
     async def retire(self, successor: "House") -> None:
         """Close what is this house's alone: its successor goes on with the store, and with what did not change."""
