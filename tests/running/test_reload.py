@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.outbound.certificates import Authority
 from tests.support.house import Door, SignedIn, open_door
 from tests.support.stdio import LegacyClient, messages_of, modern, odd, odd_door, text_of
 from tests.support.wire import Wire, head
@@ -286,3 +287,26 @@ async def test_what_is_still_judged_by_the_house_before_is_judged_by_what_is_rev
     with pytest.raises(TokenRevoked):
         await asyncio.wait_for(come_in_until_refused(), 3)
     call.cancel()
+
+
+async def test_an_authority_that_is_taken_out_of_its_file_is_believed_no_more(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / "new").mkdir()
+    old, new = Authority(tmp_path / "old"), Authority(tmp_path / "new", "Another authority")
+    ca_file = tmp_path / "ca.pem"
+    ca_file.write_bytes(old.file.read_bytes())
+    async with (
+        RecordingUpstream(tls=old.server_context("localhost"), name="localhost") as upstream,
+        open_door(tmp_path, upstream.url, outbound={"ca_file": str(ca_file)}) as door,
+    ):
+        token = (await door.sign_in()).access_token
+        assert (await door.call(token)).status_code == 200
+        ca_file.write_bytes(new.file.read_bytes())
+        assert (await door.call(token)).status_code == 200
+        await reload(door)
+        assert (await door.call(token)).status_code == 502
+        ca_file.write_bytes(b"half of a new file")
+        await reload(door, changes=False)
+        ca_file.write_bytes(old.file.read_bytes())
+        await reload(door)
+        assert (await door.call(token)).status_code == 200

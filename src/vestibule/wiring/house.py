@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from functools import cached_property, partial
 from ipaddress import ip_network
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,7 +24,6 @@ from vestibule.gateway import Gateway, GatewayLimits
 from vestibule.keys import KeyRing
 from vestibule.model import Resource
 from vestibule.outbound import AddressGuard, GuardedFetcher, OutboundClient, resolve
-from vestibule.outbound.tls import client_context
 from vestibule.ports import Clock, Entropy
 from vestibule.protocol.caller import caller_address
 from vestibule.protocol.discovery import PROTECTED_RESOURCE, well_known_url
@@ -40,6 +38,7 @@ from vestibule.wiring.administration import make_administration, make_office
 from vestibule.wiring.aggregate import add_aggregate
 from vestibule.wiring.api_keys import make_api_keys
 from vestibule.wiring.audit import make_trail
+from vestibule.wiring.authorities import Authorities
 from vestibule.wiring.clock import seconds_of, utc_now
 from vestibule.wiring.foreign import make_foreign_tokens, servers_of
 from vestibule.wiring.forward_auth import make_forward_auth
@@ -83,6 +82,7 @@ class House:
         tenants: TenantOffice,
         limits: Limits,
         trail: AuditTrail,
+        authorities: Authorities,
     ) -> None:
         self.configuration = configuration
         self.store = store
@@ -95,6 +95,7 @@ class House:
         self.limits = limits
         self.tenants = tenants
         self.trail = trail
+        self.authorities = authorities
         self._outbound = outbound
         self._watch = watch
         self._chores: dict[str, asyncio.Task[None]] = {}
@@ -167,8 +168,9 @@ class House:
         entropy: Entropy,
         predecessor: "House | None" = None,
     ) -> "House":
-        has_same_ca = predecessor is not None and predecessor.configuration.outbound == configuration.outbound
-        ca_file = Path(configuration.outbound.ca_file) if configuration.outbound.ca_file else None
+        authorities = Authorities.of(configuration)
+        has_same_ca = predecessor is not None and predecessor.authorities == authorities
+        ca_file = authorities.file
         outbound = OutboundClient(extra_ca_file=ca_file, plain_hosts=metadata_hosts(configuration))
         watch = RevocationWatch(store.revocations, clock)
         if predecessor is not None and predecessor.configuration.audit == configuration.audit:
@@ -242,7 +244,7 @@ class House:
             realm=urlsplit(configuration.public_url).netloc,
             clock=seconds_of(clock),
             entropy=entropy,
-            tls=lambda: client_context(ca_file),
+            tls=authorities.context,
             call_limits=limits.calls,
             address_of=partial(caller_address, trusted=trusted_proxies),
             limits=GatewayLimits(max_body=configuration.http.max_body, max_head=configuration.http.max_head),
@@ -296,6 +298,7 @@ class House:
             tenant_office,
             limits,
             trail,
+            authorities,
         )
 
     async def look(self) -> None:
