@@ -214,3 +214,35 @@ async def test_a_form_behind_a_declined_upgrade_is_a_form(door: Door) -> None:
         lines = ("Content-Type: application/x-www-form-urlencoded", f"Content-Length: {len(form)}")
         await wire.send(head(wire.host, "Connection: Upgrade", "Upgrade: h2c", *lines, path="/token") + form)
         assert b"invalid_client" in await wire.until(b"}")
+
+
+async def test_a_refusal_of_head_has_no_body(door: Door) -> None:
+    async with Wire(door.url) as wire:
+        await wire.send(head(wire.host, method="HEAD"))
+        answer = await wire.rest(0.3)
+        assert answer.status == 405
+        assert answer.data.endswith(b"\r\n\r\n")
+        assert not answer.closed
+        await wire.send(head(wire.host, "Content-Length: 0"))
+        assert (await wire.until(b"\r\n")).startswith(b"HTTP/1.1 401")
+
+
+async def test_whoever_was_not_told_to_go_on_and_does_not_is_not_waited_for_on_the_connection(door: Door) -> None:
+    """Who takes the refusal for the end sends another request next, and not the body (RFC 9110 §10.1.1)."""
+    async with Wire(door.url) as wire:
+        await wire.send(head(wire.host, "Expect: 100-continue", "Content-Length: 46"))
+        answer = await wire.rest(0.3)
+        assert answer.status == 401
+        assert b"connection: close\r\n" in answer.data
+        await wire.send(head(wire.host, "Content-Length: 0"))
+        assert (await wire.rest()).data == b""
+
+
+async def test_who_was_told_to_go_on_keeps_the_connection(door: Door) -> None:
+    token = (await door.sign_in()).access_token
+    async with Wire(door.url) as wire:
+        for _ in range(2):
+            await wire.send(head(wire.host, "Expect: 100-continue", f"Content-Length: {len(BODY)}", token=token))
+            assert (await wire.until(b"\r\n\r\n")).startswith(b"HTTP/1.1 100 ")
+            await wire.send(BODY)
+            assert b"connection: close" not in await wire.until(b"}}")

@@ -160,3 +160,26 @@ async def test_a_listen_stream_is_never_silent_for_thirty_seconds(
         for second in range(31):
             door.house.gateway.tick(now + second)
         assert (await wire.until(b"\n\n\r\n", 1)).startswith(b"f\r\n: still there")
+
+
+@pytest.mark.parametrize("read_before", [b"", gzip.compress(b"data: one\n\n") + b"\n\n"])
+async def test_nothing_of_ours_is_put_into_a_stream_that_an_upstream_has_compressed(
+    door: Door, upstream: RecordingUpstream, read_before: bytes
+) -> None:
+    token = (await door.sign_in()).access_token
+    lines = b"Content-Type: text/event-stream\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.send(b"HTTP/1.1 200 OK\r\n" + lines)
+        if read_before:
+            await exchange.send(b"%x\r\n%b\r\n" % (len(read_before), read_before))
+        await exchange.closed.wait()
+
+    upstream.answer = answer
+    async with Wire(door.url) as wire:
+        await wire.send(head(wire.host, "Accept: text/event-stream", method="GET", token=token))
+        await wire.until(b"\r\n\r\n")
+        if read_before:
+            await wire.until(read_before)
+        door.house.gateway.tick(asyncio.get_running_loop().time() + 31)
+        assert b"still there" not in (await wire.rest(0.3)).data

@@ -13,6 +13,7 @@ import pytest
 from tests.security.vectors import vector
 from tests.support.house import Door, SignedIn, open_door
 from tests.support.wire import Wire, head
+from vestibule.gateway import judge
 from vestibule.testing.recording_upstream import Exchange, RecordingUpstream, json_answer, raw_answer
 
 LEGACY = {"MCP-Protocol-Version": "2025-06-18"}
@@ -401,3 +402,19 @@ async def test_completions_of_a_prompt_need_what_the_prompt_needs(tmp_path: Path
             argument = {"name": "customer", "value": "a"}
             content = message("completion/complete", ref={"type": "ref/prompt", "name": name}, argument=argument)
             assert (await legacy_call(who, content)).status_code == status
+
+
+async def test_strangers_from_everywhere_keep_no_known_callers_refusal_out_of_the_trail(
+    tmp_path: Path, upstream: RecordingUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judge, "_MAX_CALLERS", 3)
+    scopes = {"default": ["notes"], "tools": {"delete_*": ["notes.write"]}}
+    upstreams = [{"name": "main", "url": upstream.url, "scopes": scopes}]
+    async with open_door(tmp_path, upstream.url, upstreams=upstreams, trusted_proxies=["127.0.0.1"]) as door:
+        known = await door.sign_in(scope="notes")
+        for number in range(3 + judge._TOLD_A_MINUTE):
+            await door.call("vat_guess", headers={"X-Forwarded-For": f"192.0.2.{number}"})
+        assert (await call(known, "delete_note")).status_code == 403
+        async with asyncio.timeout(5):
+            while not any(one.tool == "delete_note" for one in await door.house.store.audit.tail()):
+                await asyncio.sleep(0.05)

@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.outbound.certificates import Authority
 from tests.support.house import Door, SignedIn, open_door
 from tests.support.stdio import LegacyClient, messages_of, modern, odd, odd_door, text_of
 from tests.support.wire import Wire, head
+from vestibule.errors import TokenRevoked
+from vestibule.model import Presented
 from vestibule.testing.recording_upstream import Exchange, RecordingUpstream
 
 BODY = b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
@@ -220,3 +223,90 @@ async def test_a_server_joins_an_aggregate_by_a_reload(tmp_path: Path) -> None:
         write(door, aggregate={"enabled": True})
         await reload(door)
         assert await tools() == {"main", "other", "late"}
+
+
+async def test_what_a_kept_connection_said_is_understood_anew(
+    door: Door, upstream: RecordingUpstream, person: SignedIn
+) -> None:
+    write(door, trusted_proxies=["127.0.0.1"])
+    await reload(door)
+    async with Wire(door.url) as wire:
+        await wire.send(request(wire, person, "X-Forwarded-For: 192.0.2.9"))
+        await wire.until(b"}}")
+        (lane,) = [one for one in door.house.gateway.lanes if one.address() == "192.0.2.9"]
+        write(door, trusted_proxies=None, http={"max_head": 4096})
+        await reload(door)
+        await wire.send(request(wire, person, "X-Forwarded-For: 192.0.2.9"))
+        await wire.until(b"}}")
+        assert lane.address() == "127.0.0.1"
+        await wire.send(request(wire, person, "X-Forwarded-For: 192.0.2.9", f"X-Long: {'x' * 4096}"))
+        assert (await wire.until(b"\r\n")).startswith(b"HTTP/1.1 431")
+
+
+async def test_a_token_and_a_key_are_two_from_the_moment_that_keys_count(
+    door: Door, upstream: RecordingUpstream, person: SignedIn
+) -> None:
+    write(door, api_keys={"enabled": False})
+    await reload(door)
+    async with Wire(door.url) as wire:
+        both = request(wire, person, "X-API-Key: somebody-elses")
+        await wire.send(both)
+        assert (await wire.until(b"}}")).startswith(b"HTTP/1.1 200")
+        write(door, api_keys={"enabled": True})
+        await reload(door)
+        assert (await door.call(person.access_token)).status_code == 200
+        await wire.send(both)
+        assert (await wire.until(b"\r\n")).startswith(b"HTTP/1.1 400")
+
+
+async def test_what_is_still_judged_by_the_house_before_is_judged_by_what_is_revoked_meanwhile(
+    door: Door, upstream: RecordingUpstream, person: SignedIn
+) -> None:
+    begun = asyncio.Event()
+
+    async def slow(exchange: Exchange) -> None:
+        begun.set()
+        await exchange.closed.wait()
+
+    upstream.answer = slow
+    before = door.house
+    call = asyncio.create_task(door.call(person.access_token))
+    await begun.wait()
+    write(door, origins=["https://app.example.com"])
+    await reload(door)
+    client_id = person.flow.client["client_id"]
+    await door.post("/revoke", {"token": person.refresh_token, "client_id": client_id})
+    shown = Presented(f"Bearer {person.access_token}".encode())
+    resource = before.gateway.routes[b"/mcp"].resource
+
+    async def come_in_until_refused() -> None:
+        while True:
+            before.gateway.doorkeeper.recognize(shown, resource, door.clock().timestamp())
+            await asyncio.sleep(0.05)
+
+    with pytest.raises(TokenRevoked):
+        await asyncio.wait_for(come_in_until_refused(), 3)
+    call.cancel()
+
+
+async def test_an_authority_that_is_taken_out_of_its_file_is_believed_no_more(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / "new").mkdir()
+    old, new = Authority(tmp_path / "old"), Authority(tmp_path / "new", "Another authority")
+    ca_file = tmp_path / "ca.pem"
+    ca_file.write_bytes(old.file.read_bytes())
+    async with (
+        RecordingUpstream(tls=old.server_context("localhost"), name="localhost") as upstream,
+        open_door(tmp_path, upstream.url, outbound={"ca_file": str(ca_file)}) as door,
+    ):
+        token = (await door.sign_in()).access_token
+        assert (await door.call(token)).status_code == 200
+        ca_file.write_bytes(new.file.read_bytes())
+        assert (await door.call(token)).status_code == 200
+        await reload(door)
+        assert (await door.call(token)).status_code == 502
+        ca_file.write_bytes(b"half of a new file")
+        await reload(door, changes=False)
+        ca_file.write_bytes(old.file.read_bytes())
+        await reload(door)
+        assert (await door.call(token)).status_code == 200

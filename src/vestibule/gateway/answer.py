@@ -14,7 +14,7 @@ COMMENT = b"f\r\n: still there\n\n\r\n"  # one chunk of 15 bytes
 class ProxiedAnswer:
     """`length`: of the upstream's body, or None when only its end will tell. `session`: as the client is to call it."""
 
-    __slots__ = ("_framing", "_parts", "_tail", "is_stream")
+    __slots__ = ("_framing", "_is_text", "_parts", "_tail", "is_stream")
 
     def __init__(
         self,
@@ -26,6 +26,7 @@ class ProxiedAnswer:
         session: bytes | None,
     ) -> None:
         self.is_stream = head.is_stream
+        self._is_text = head.is_text
         if status in (204, 304):
             self._framing = NO_BODY
         elif head.is_stream or length is None:
@@ -59,4 +60,5 @@ class ProxiedAnswer:
     @property
     def is_between_events(self) -> bool:
         """Whether a comment of ours would not end up in the middle of an event."""
-        return not self._tail or self._tail.endswith((b"\n\n", b"\r\r")) or self._tail == b"\r\n\r\n"
+        ends = not self._tail or self._tail.endswith((b"\n\n", b"\r\r")) or self._tail == b"\r\n\r\n"
+        return ends and self._is_text

@@ -184,6 +184,7 @@ class Exchange:
             request_id=self.request_id,
             body_done=self.request.is_whole,
             keep_alive=self.keep_alive,
+            is_head=self.request.method == b"HEAD",
             more=self.more_headers(refusal),
         )
 

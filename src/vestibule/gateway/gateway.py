@@ -169,6 +169,8 @@ class Gateway:
         self.counters.absences = absences
         self._lane_class = predecessor.protocol_class()
         self._lane_class.gateway = self
+        for lane in self.lanes:
+            lane.understand_anew()
         predecessor.stop_watching()
         adopted = self.pools.keys() - self._owned
         self._owned |= adopted

@@ -59,6 +59,7 @@ class AnswerHead(NamedTuple):
 
     lines: bytes
     is_stream: bool
+    is_text: bool  # nobody has compressed its body; we ask everybody not to
 
 
 class AnswerHeads:
@@ -80,18 +81,20 @@ class AnswerHeads:
 
 
 def _answer_head(headers: Sequence[Header]) -> AnswerHead:
-    parts, is_stream = [_OURS], False
+    parts, is_stream, is_text = [_OURS], False, True
     ends_here = _ends_here(headers)
     for name, value in headers:
         if not passes_to_client(name) or (ends_here and fold(name) in ends_here):
             continue
         if name == b"content-type":
             is_stream = value.lower().startswith(_EVENT_STREAM)
+        elif name == b"content-encoding":
+            is_text = is_text and value.lower() == b"identity"
         if is_sane_value(value):
             parts += (name, b": ", value, b"\r\n")
     if is_stream:
         parts.append(b"x-accel-buffering: no\r\n")
-    return AnswerHead(b"".join(parts), is_stream)
+    return AnswerHead(b"".join(parts), is_stream, is_text)
 
 
 def session_of(headers: Sequence[Header]) -> bytes | None:

@@ -38,7 +38,8 @@ class Judge:
     told: Told = "all"
     facts: Callable[[str, Mapping[str, Any]], Mapping[str, str]] | None = None
     """What the trail says of a tool and its arguments; None: nothing, and they need not be read for it."""
-    _refused: "_Counts" = field(default_factory=lambda: _Counts())
+    _refused: "_Counts" = field(default_factory=lambda: _Counts())  # of callers who are known
+    _refused_strangers: "_Counts" = field(default_factory=lambda: _Counts())  # of networks, of which there are more
 
     def reading(self, resource: Resource) -> Reading:
         """What must be known of a request before it may leave."""
@@ -98,8 +99,12 @@ class Judge:
             return
         if refusal.status not in (401, 403, 429, 503):
             return
-        who = exchange.principal.key if exchange.principal is not None else exchange.lane.network()
-        if self._refused.count(who, self.clock().timestamp()) > _TOLD_A_MINUTE:
+        now, principal = self.clock().timestamp(), exchange.principal
+        if principal is not None:
+            told = self._refused.count(principal.key, now)
+        else:
+            told = self._refused_strangers.count(exchange.lane.network(), now)
+        if told > _TOLD_A_MINUTE:
             return
         outcome: Outcome = "failed" if refusal.status >= 500 else "denied"
         self.trail.note(self._event(exchange, exchange.operation, outcome, refusal))

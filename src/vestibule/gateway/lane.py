@@ -37,6 +37,7 @@ from vestibule.gateway.headers import Header
 from vestibule.gateway.lasting import Lasting, apart, weight_of
 from vestibule.gateway.patience import Patience, Turn
 from vestibule.gateway.preflight import Preflight
+from vestibule.gateway.refusals import head_of
 from vestibule.gateway.request import ProxiedRequest
 from vestibule.gateway.sockets import has_left
 from vestibule.gateway.weight import MAX_URL, Weight
@@ -375,6 +376,7 @@ class Lane(HttpToolsProtocol):
     def go_on(self) -> None:
         """A client that waits for it is told to send its body."""
         if self.expect_100_continue:
+            self.expect_100_continue = False
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     @property
@@ -430,6 +432,11 @@ class Lane(HttpToolsProtocol):
     def resume_client(self) -> None:
         self.release(Hold.BODY)
 
+    def understand_anew(self) -> None:
+        """Another configuration has come: what the next request says is read as if it were the first."""
+        self._known = self._address = None
+        self._weight.limit(self.gateway.limits)
+
     def lighten(self) -> None:
         """Let go of the request's head: an answer that stays for hours is on its way."""
         self.headers = []
@@ -459,15 +466,21 @@ class Lane(HttpToolsProtocol):
         request_id: str,
         body_done: bool,
         keep_alive: bool,
+        is_head: bool = False,
         more: Sequence[Header] = (),
     ) -> None:
-        """Answer; then either read past a short body to the next request, or let the client read and close."""
+        """Answer; then either read past a short body to the next request, or let the client read and close.
+
+        Who asked whether to send a body, and was not told to go on, may send it or another request: it cannot be told
+        which (RFC 9110 §10.1.1).
+        """
         length = next((int(value) for name, value in self.headers if name == b"content-length"), None)
         chunked = any(name == b"transfer-encoding" for name, _ in self.headers)
         rest_is_short = body_done or (not chunked and (length or 0) <= self.gateway.limits.max_swallowed)
-        breaks_off = self._deaf or not rest_is_short
+        breaks_off = self._deaf or not rest_is_short or (self.expect_100_continue and not body_done)
         closes = breaks_off or self.is_closing_soon or not keep_alive
-        self.write(self.gateway.render(refusal, route, rpc_id=rpc_id, request_id=request_id, close=closes, more=more))
+        answer = self.gateway.render(refusal, route, rpc_id=rpc_id, request_id=request_id, close=closes, more=more)
+        self.write(head_of(answer) if is_head else answer)
         self._answered()
         if breaks_off:
             self.close_soon(linger=True)

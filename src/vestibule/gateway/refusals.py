@@ -52,6 +52,11 @@ def render(
     return b"".join(lines)
 
 
+def head_of(answer: bytes) -> bytes:
+    """Without its body: what answers HEAD has none (RFC 9110 §9.3.2), and what stood there would be the next answer."""
+    return answer[: answer.index(b"\r\n\r\n") + 4]
+
+
 def unavailable(name: str, detail: str) -> UpstreamUnavailable:
     """The upstream of that name cannot be reached, or has broken off. `detail`: for the log."""
     return UpstreamUnavailable(

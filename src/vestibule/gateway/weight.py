@@ -25,9 +25,13 @@ class Weight:
 
     def __init__(self, limits: "GatewayLimits") -> None:
         self.requests = 0
+        self.limit(limits)
+        self.begin()
+
+    def limit(self, limits: "GatewayLimits") -> None:
+        """What is too much from now on."""
         self.max_head = limits.max_head
         self.max_lines = limits.max_headers
-        self.begin()
 
     def begin(self) -> None:
         """Another request."""

@@ -8,6 +8,7 @@ import re
 import ssl
 import threading
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 
 # Where distributions keep their certificates, for a Python whose OpenSSL was built for another one (uv's, for example).
@@ -24,16 +25,16 @@ _building = threading.Lock()
 
 
 def client_context(extra_ca_file: Path | None = None) -> ssl.SSLContext:
-    """Verifies names and chains against the system's certificates, and those of `extra_ca_file`.
+    """Verifies names and chains against the system's certificates, and those that `extra_ca_file` holds now.
 
     Raises OSError (`ssl.SSLError` is one) when that file cannot be used.
     """
     with _building:  # threads that ask at once get the same one
-        return _context(extra_ca_file)
+        return _context(extra_ca_file, sha256(extra_ca_file.read_bytes()).digest() if extra_ca_file else b"")
 
 
 @lru_cache(maxsize=4)
-def _context(extra_ca_file: Path | None) -> ssl.SSLContext:
+def _context(extra_ca_file: Path | None, digest: bytes) -> ssl.SSLContext:
     context = _system_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])

@@ -3,11 +3,10 @@
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from functools import cached_property, partial
 from ipaddress import ip_network
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,7 +24,6 @@ from vestibule.gateway import Gateway, GatewayLimits
 from vestibule.keys import KeyRing
 from vestibule.model import Resource
 from vestibule.outbound import AddressGuard, GuardedFetcher, OutboundClient, resolve
-from vestibule.outbound.tls import client_context
 from vestibule.ports import Clock, Entropy
 from vestibule.protocol.caller import caller_address
 from vestibule.protocol.discovery import PROTECTED_RESOURCE, well_known_url
@@ -40,6 +38,7 @@ from vestibule.wiring.administration import make_administration, make_office
 from vestibule.wiring.aggregate import add_aggregate
 from vestibule.wiring.api_keys import make_api_keys
 from vestibule.wiring.audit import make_trail
+from vestibule.wiring.authorities import Authorities
 from vestibule.wiring.clock import seconds_of, utc_now
 from vestibule.wiring.foreign import make_foreign_tokens, servers_of
 from vestibule.wiring.forward_auth import make_forward_auth
@@ -62,6 +61,7 @@ from vestibule.wiring.tenants import TenantOffice, make_tenant_gate, make_tenant
 WATCH_INTERVAL = timedelta(seconds=1)  # a revocation reaches every replica within five
 SWEEP_INTERVAL = timedelta(minutes=5)
 KEYS_INTERVAL = timedelta(seconds=5)
+_REVOCATIONS = "revocations"
 
 
 class House:
@@ -82,6 +82,7 @@ class House:
         tenants: TenantOffice,
         limits: Limits,
         trail: AuditTrail,
+        authorities: Authorities,
     ) -> None:
         self.configuration = configuration
         self.store = store
@@ -94,9 +95,10 @@ class House:
         self.limits = limits
         self.tenants = tenants
         self.trail = trail
+        self.authorities = authorities
         self._outbound = outbound
         self._watch = watch
-        self._chores: list[asyncio.Task[None]] = []
+        self._chores: dict[str, asyncio.Task[None]] = {}
 
     @cached_property
     def app(self) -> Callable[..., Any]:
@@ -166,8 +168,9 @@ class House:
         entropy: Entropy,
         predecessor: "House | None" = None,
     ) -> "House":
-        has_same_ca = predecessor is not None and predecessor.configuration.outbound == configuration.outbound
-        ca_file = Path(configuration.outbound.ca_file) if configuration.outbound.ca_file else None
+        authorities = Authorities.of(configuration)
+        has_same_ca = predecessor is not None and predecessor.authorities == authorities
+        ca_file = authorities.file
         outbound = OutboundClient(extra_ca_file=ca_file, plain_hosts=metadata_hosts(configuration))
         watch = RevocationWatch(store.revocations, clock)
         if predecessor is not None and predecessor.configuration.audit == configuration.audit:
@@ -241,7 +244,7 @@ class House:
             realm=urlsplit(configuration.public_url).netloc,
             clock=seconds_of(clock),
             entropy=entropy,
-            tls=lambda: client_context(ca_file),
+            tls=authorities.context,
             call_limits=limits.calls,
             address_of=partial(caller_address, trusted=trusted_proxies),
             limits=GatewayLimits(max_body=configuration.http.max_body, max_head=configuration.http.max_head),
@@ -295,6 +298,7 @@ class House:
             tenant_office,
             limits,
             trail,
+            authorities,
         )
 
     async def look(self) -> None:
@@ -308,18 +312,28 @@ class House:
     def begin(self) -> None:
         """Watch the clock, and do what has to be done again and again. Needs a running loop."""
         self.gateway.start()
-        self._chores = [
-            asyncio.create_task(self._again_and_again("revocations", self._watch.look, WATCH_INTERVAL)),
-            asyncio.create_task(self._again_and_again("sweep", self.sweep, SWEEP_INTERVAL)),
-            asyncio.create_task(self._again_and_again("keys", self.keyholder.look, KEYS_INTERVAL)),
-        ]
+        self._chores = {
+            chore: asyncio.create_task(self._again_and_again(chore, work, interval))
+            for chore, work, interval in (
+                (_REVOCATIONS, self._watch.look, WATCH_INTERVAL),
+                ("sweep", self.sweep, SWEEP_INTERVAL),
+                ("keys", self.keyholder.look, KEYS_INTERVAL),
+            )
+        }
+
+    async def step_back(self) -> None:
+        """Another house serves. What came in before may still be judged here, by what is revoked meanwhile, too."""
+        await self._end([chore for chore in self._chores if chore != _REVOCATIONS])
 
     async def rest(self) -> None:
         """No chore any more."""
-        chores, self._chores = self._chores, []
-        for chore in chores:
-            chore.cancel()
-        await asyncio.gather(*chores, return_exceptions=True)
+        await self._end(list(self._chores))
+
+    async def _end(self, chores: Sequence[str]) -> None:
+        ending = [self._chores.pop(chore) for chore in chores]
+        for one in ending:
+            one.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
 
     async def retire(self, successor: "House") -> None:
         """Close what is this house's alone: its successor goes on with the store, and with what did not change."""

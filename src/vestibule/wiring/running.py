@@ -283,7 +283,7 @@ class Serving:
 
     async def _retire(self, old: House, successor: House, earlier: list[asyncio.Task[None]]) -> None:
         """Wait for what is under way in the old house, and in those before it; then take it down."""
-        await old.rest()
+        await old.step_back()
         await asyncio.gather(*earlier, return_exceptions=True)
         loop = asyncio.get_running_loop()
         patience = loop.time() + successor.configuration.http.graceful_timeout.total_seconds()
