@@ -39,7 +39,7 @@ from vestibule.protocol.relayed import (
     Message,
     UnreadableMessage,
     error_answer,
-    read_message,
+    read_asked,
     value_of,
 )
 
@@ -143,7 +143,7 @@ class BridgePool:
             if request.era is Era.MODERN:
                 self._modern_request(line, request)
             elif request.method == b"POST":
-                self._legacy_post(line, request, read_message(request.text()))
+                self._legacy_post(line, request, read_asked(request.text()))
             elif (session := self._session(line, request, b"")) is None:
                 return
             elif request.method == b"GET":
@@ -212,7 +212,7 @@ class BridgePool:
             text = "MCP 2026-07-28 has POST alone."
             line.document(405, error_answer(b"", INVALID_REQUEST, text), ((b"allow", b"POST"),))
             return
-        message = read_message(request.text())
+        message = read_asked(request.text())
         if message.kind is Kind.NOTIFICATION:  # the era has none that a server could do something with
             line.document(202, b"")
             return
