@@ -73,6 +73,7 @@ class Conversation:
         self._paused_by: set[object] = set()
         self._report = parts.report
         self._unsent: list[bytes] = []
+        self._unsent_size = 0
         self._opening = asyncio.get_running_loop().create_task(self._open())
 
     @property
@@ -98,18 +99,31 @@ class Conversation:
         self.send(message.encode())
         return number
 
+    def tell(self, message: bytes) -> None:
+        """What a client says and needs no answer to. Raises OSError when the server does not take what waits for it."""
+        if self.is_clogged:
+            raise OSError("too much waits for this server")
+        self.send(message)
+
+    def reply(self, message: bytes) -> None:
+        """To what the server asks by itself. One that asks and asks, and never reads, is told nothing more."""
+        if not self.is_clogged:
+            self.send(message)
+
     def send(self, message: bytes) -> None:
+        """Whatever waits already: for what is small, and comes once for each request."""
         self.used_at = self._clock()
         if self._is_open:
             self.channel.send(message)
         elif not self.is_over:
             self._unsent.append(message)
+            self._unsent_size += len(message)
 
     @property
     def is_clogged(self) -> bool:
         if self._is_open:
             return self.channel.is_clogged
-        return sum(map(len, self._unsent)) > MAX_UNSENT
+        return self._unsent_size > MAX_UNSENT
 
     def drop(self, number: int, reason: str) -> None:
         """Nobody waits for that answer any more; the server is told so."""
@@ -124,7 +138,7 @@ class Conversation:
             self.lost(f"{type(error).__name__}: {error}")
             return
         self._is_open = True
-        unsent, self._unsent = self._unsent, []
+        unsent, self._unsent, self._unsent_size = self._unsent, [], 0
         for message in unsent:
             self.channel.send(message)
         if self.is_closing:
