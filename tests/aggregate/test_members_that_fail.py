@@ -115,6 +115,13 @@ async def test_the_log_hears_once_of_who_is_missing(pair: Pair, capsys: pytest.C
     assert capsys.readouterr().out.count("aggregate_member_absent") == 1
 
 
+async def test_the_log_says_why_there_was_no_handshake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async with open_pair(tmp_path, a={"url": "http://127.0.0.1:1/mcp"}) as pair:
+        token = await pair.sign_in()
+        await pair.say(token, {"id": 1, "method": "tools/list"}, await pair.open(token))
+    assert "no handshake: ConnectionRefusedError" in capsys.readouterr().out
+
+
 # --- who leaves -----------------------------------------------------------------------------------------------------
 
 

@@ -77,6 +77,27 @@ def test_check_as_json(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     }
 
 
+def test_check_says_who_answers_at_each_address(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "vestibule.yaml").write_text(
+        "upstreams:\n"
+        "  - {name: program, command: [sh, -c, 'a secret']}\n"
+        "  - {name: old, url: 'http://127.0.0.1:3000/sse'}\n"
+        "  - {name: near, url: 'http://localhost/mcp', socket: /run/near.sock}\n"
+        "  - {name: elsewhere, served_by: proxy}\n"
+        "aggregate: {enabled: true, members: [program, old]}\n"
+        "trusted_proxies: [127.0.0.1/32]\n"
+    )
+    out = run("check").out
+    assert [line.partition("  (")[0].strip() for line in out.splitlines() if "→" in line] == [
+        "/program/mcp  →  sh …, on its standard input and output",
+        "/old/mcp  →  http://127.0.0.1:3000/sse, by HTTP+SSE",
+        "/near/mcp  →  http://localhost/mcp at /run/near.sock",
+        "/elsewhere/mcp  →  your own proxy, which asks at /auth",
+        "/all/mcp  →  program, old",
+    ]
+    assert "a secret" not in out
+
+
 def test_check_and_serve_tell_the_same_faults_and_each_in_one_line(run: Run, tmp_path: Path) -> None:
     (tmp_path / "vestibule.yaml").write_text(f"{SOUND}listne: x\nreplicas: 2\n")
     checked, served = run("check"), run("serve")

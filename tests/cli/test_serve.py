@@ -43,6 +43,7 @@ def test_an_upstream_gets_a_name_from_its_url(url: str, name: str) -> None:
         ("uvx mcp-server-git", "mcp-server-git"),
         ("uv run admin.py", "server"),
         ("./tickets", "tickets"),
+        ("env TICKETS_KEY=s3cret python tickets.py", "tickets"),
     ],
 )
 def test_a_command_gets_a_name_from_what_it_starts(command: str, name: str) -> None:

@@ -271,6 +271,8 @@ REFUSED = [
     ("upstreams[0].command", "upstreams: [{name: a, command: sh server.sh}]\n", "list"),
     ("upstreams[0].command[0]", "upstreams: [{name: a, command: [no-such-program]}]\n", "no such program"),
     ("upstreams[0].command[0]", COMMAND % ", environment: {PATH: /nowhere}", "no such program"),
+    ("upstreams[0].command[0]", 'upstreams: [{name: a, command: ["python server.py"]}]\n', "with blanks in its name"),
+    ("upstreams[0].command[0]", "upstreams: [{name: a, command: [KEY=value, python]}]\n", "sets a variable"),
     ("upstreams[0].working_directory", COMMAND % ", working_directory: /no/such", "no such directory"),
     ("upstreams[0].transport", COMMAND % ", transport: streamable-http", "spoken to by stdio"),
     ("upstreams[0].credential", COMMAND % STATIC, "no headers"),

@@ -12,6 +12,7 @@ from vestibule.cli.output import fault_as_json, list_faults, print_json, say
 
 if TYPE_CHECKING:
     from vestibule.config import Configuration
+    from vestibule.config.models import UpstreamConfig
 
 
 def check(
@@ -54,6 +55,7 @@ def _summary(configuration: "Configuration") -> dict[str, Any]:
             {
                 "name": one.name,
                 "url": one.url,
+                "transport": one.spoken if one.served_by == "gateway" else "",
                 "served_by": one.served_by,
                 "served_at": f"{configuration.public_url}/{one.name}/mcp",
                 "access": one.access,
@@ -74,7 +76,19 @@ def _summary(configuration: "Configuration") -> dict[str, Any]:
     }
 
 
+def _where(upstream: "UpstreamConfig") -> str:
+    """Who answers. Of a command only the program: its arguments may be secrets."""
+    if upstream.served_by == "proxy":
+        return "your own proxy, which asks at /auth"
+    if upstream.command:
+        return f"{upstream.command[0]} …, on its standard input and output"
+    socket = f" at {upstream.socket}" if upstream.socket else ""
+    return f"{upstream.url}{socket}{', by HTTP+SSE' if upstream.spoken == 'sse' else ''}"
+
+
 def _print_summary(configuration: "Configuration", file: str, notes: Sequence[str]) -> None:
+    from vestibule.config.aggregate_rules import members_of
+
     say(f"{file} is sound.", style="bold green")
     say(f"  clients reach it at   {configuration.public_url}")
     ends = " (TLS ends here)" if configuration.tls is not None else ""
@@ -82,8 +96,9 @@ def _print_summary(configuration: "Configuration", file: str, notes: Sequence[st
     say(f"  it listens on         {configuration.listen}{ends}{by}")
     for one in configuration.upstreams:
         shown = "" if one.credential.kind == "none" else f", shown a {one.credential.kind} credential"
-        where = one.url or "your own proxy, which asks at /auth"
-        say(f"  /{one.name}/mcp  →  {where}  (access {one.access}{shown})")
+        say(f"  /{one.name}/mcp  →  {_where(one)}  (access {one.access}{shown})")
+    if members := members_of(configuration):
+        say(f"  /all/mcp  →  {', '.join(members)}")
     for provider in configuration.identity_providers:
         say(f"  people sign in with   {provider.name} ({provider.kind})")
     for issuer in configuration.resource_server.issuers:

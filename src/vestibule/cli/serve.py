@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _SAYS_NOTHING = frozenset({"localhost", "www", "api", "mcp", "sse", "message", "messages", "server", "v1"})
 _STARTS_OTHERS = re.compile(r"(?:python|pypy|node|npx|npm|uvx?|pipx|run|exec|bunx?|deno|env|sh|bash)[\d.]*(?:\.exe)?")
+_SETS_A_VARIABLE = re.compile(r"[A-Za-z_]\w*=")
 
 
 def serve(
@@ -92,8 +93,12 @@ def name_for(url: str, taken: Collection[str]) -> str:
 
 
 def name_of_command(command: Sequence[str], taken: Collection[str]) -> str:
-    """`python server.py` is server, `npx -y @acme/tickets-mcp` is tickets-mcp: the first word that says something."""
-    paths = [word for word in command if not word.startswith("-") and not _STARTS_OTHERS.fullmatch(PurePath(word).name)]
+    """`python server.py` is server, `npx -y @acme/tickets-mcp` is tickets-mcp: the first word that says something.
+
+    A name is in URLs and in the log: the words of `env KEY=secret python server.py` that set variables are passed over.
+    """
+    words = [word for word in command if not word.startswith("-") and not _SETS_A_VARIABLE.match(word)]
+    paths = [word for word in words if not _STARTS_OTHERS.fullmatch(PurePath(word).name)]
     return _first_good([PurePath(word).stem for word in paths[:1]], taken)
 
 

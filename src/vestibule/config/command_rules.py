@@ -41,7 +41,18 @@ def command_is_a_program(configuration: Configuration) -> Iterator[Fault]:
         elif upstream.working_directory and not Path(upstream.working_directory).is_dir():
             yield Fault(f"{where}.working_directory", "there is no such directory", "correct the path")
         elif upstream.command and _program(upstream) is None:
-            yield Fault(f"{where}.command[0]", "there is no such program", "install it, or write the whole path of it")
+            yield Fault(f"{where}.command[0]", *_why_not(upstream.command[0]))
+
+
+def _why_not(program: str) -> tuple[str, str]:
+    """Reason and fix. The word itself is not repeated: it may hold a secret."""
+    if "=" in program:
+        fix = "write variables under environment; on the command line: env NAME=value python server.py"
+        return "it sets a variable, as a shell would read it, and is no program", fix
+    if " " in program:
+        fix = "write each word by itself; no shell takes them apart"
+        return "there is no such program, with blanks in its name", fix
+    return "there is no such program", "install it, or write the whole path of it"
 
 
 def _program(upstream: UpstreamConfig) -> str | None:

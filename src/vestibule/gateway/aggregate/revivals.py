@@ -88,7 +88,10 @@ class Revivals:
                 made = MemberSession(about.protocol_version.encode(), reply.header(SESSION))
                 await ask(member, request_to(request, _INITIALIZED, Wording(made.version, session=made.session)))
                 return made
-        except (TimeoutError, Refusal, UnreadableMessage, EventTooLong) as error:
+        except Refusal as refusal:
+            self._members.tell_absent(member, f"no handshake: {refusal.detail or refusal.message}")
+            return None
+        except (TimeoutError, UnreadableMessage, EventTooLong) as error:
             self._members.tell_absent(member, f"no handshake: {type(error).__name__}")
             return None
 
