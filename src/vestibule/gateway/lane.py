@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from vestibule.gateway.routes import Route
 
 WRITE_AHEAD = 0  # bytes that may wait for a client while its upstream is read: one read brings up to 256 KiB
+TLS_AHEAD = 16 * 1024  # over TLS, where the last of the handshake waits, too: were that too much, nothing would be read
 LINGER = 1.0  # seconds to let a client read an answer that came before it had finished speaking
 
 
@@ -146,7 +147,8 @@ class Lane(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast("asyncio.Transport", transport))
-        self.transport.set_write_buffer_limits(WRITE_AHEAD)
+        is_plain = self.transport.get_extra_info("sslcontext") is None
+        self.transport.set_write_buffer_limits(WRITE_AHEAD if is_plain else TLS_AHEAD)
         self.flow = _Flow(self)
         self.gateway.lanes.add(self)
 
