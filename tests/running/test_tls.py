@@ -66,6 +66,31 @@ async def test_https_ends_here_and_http_is_told_so(tmp_path: Path, upstream: Rec
             old.wrap_socket(plain_socket)
 
 
+def hello_to(name: bytes) -> bytes:
+    """How a client begins that asks for this name, which need not be one."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    decent, said = "x" * len(name), ssl.MemoryBIO()
+    connection = context.wrap_bio(ssl.MemoryBIO(), said, server_hostname=decent)
+    with pytest.raises(ssl.SSLWantReadError):
+        connection.do_handshake()
+    return said.read().replace(decent.encode(), name)
+
+
+async def test_a_name_that_is_none_is_no_line_in_the_log(tmp_path: Path, upstream: RecordingUpstream) -> None:
+    certificate, key = write_certificate(tmp_path, "127.0.0.1")
+    tls = {"certificate": str(certificate), "key": str(key)}
+    async with serving(tmp_path, upstream.url, trusting=trusting(certificate), tls=tls) as program:
+        before = program.said()
+        port = int(program.door.url.rpartition(":")[2])
+        for name in (b"\xff\xfe.example", b"xn--\xff\x01.example", b"a\nname\x00of-two-lines"):
+            with socket.create_connection(("127.0.0.1", port), 5) as stranger:
+                stranger.sendall(hello_to(name))
+                await asyncio.to_thread(stranger.recv, 1)  # an answer, or nothing more
+        assert (await program.door.http.get(f"{program.door.url}/healthz")).status_code == 200
+        assert program.said() == before
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_a_renewed_certificate_is_shown_to_new_connections_and_fails_nobody(
     tmp_path: Path, upstream: RecordingUpstream, workers: int

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from vestibule.config.values import wrong
 from vestibule.model import Secret
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 # TLS 1.2 with forward secrecy and AEAD only (RFC 9325 §4.2); what TLS 1.3 has is good as it is.
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 _MAX_BYTES = 256 * 1024
+
+Context = TypeVar("Context", bound=ssl.SSLContext)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ def _names_of(certificate: "x509.Certificate") -> tuple[tuple[str, ...], tuple[s
     return names, tuple(str(address) for address in found.get_values_for_type(x509.IPAddress))
 
 
-def server_context(pem: bytes, key: Secret, kind: type[ssl.SSLContext] = ssl.SSLContext) -> ssl.SSLContext:
+def server_context(pem: bytes, key: Secret, kind: type[Context]) -> Context:
     """`kind`: the class it is to be of. Raises the error of `wrong` when the two cannot serve TLS together."""
     if "ENCRYPTED" in key.reveal():
         raise wrong("the private key has a password", "write it without one: openssl pkey -in KEY -out NEW")

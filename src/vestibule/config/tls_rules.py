@@ -1,5 +1,6 @@
 """Rules about TLS on our own port: the certificate can be served, and clients will accept it."""
 
+import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,7 +39,7 @@ def certificate_serves(configuration: Configuration) -> Iterator[Fault]:
             "get one for that name",
         )
     try:
-        server_context(certificate.pem, configuration.tls.key)
+        server_context(certificate.pem, configuration.tls.key, ssl.SSLContext)
     except PydanticCustomError as error:
         yield _fault("tls.key", error)
 

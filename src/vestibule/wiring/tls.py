@@ -39,11 +39,14 @@ class _SaysWhatItSpeaks(ssl.SSLObject):
 
 
 class PublicContext(ssl.SSLContext):
-    """For a port that strangers connect to, some of them without TLS."""
+    """For a port that strangers connect to, some of them without TLS. `successor`: who takes the next connections."""
 
     sslobject_class = _SaysWhatItSpeaks
+    successor: "PublicContext | None" = None
 
     def wrap_bio(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *args: Any, **options: Any) -> ssl.SSLObject:
+        if self.successor is not None:
+            return self.successor.wrap_bio(incoming, outgoing, *args, **options)
         connection = super().wrap_bio(incoming, outgoing, *args, **options)
         if isinstance(connection, _SaysWhatItSpeaks):
             connection.outgoing = outgoing
@@ -53,14 +56,13 @@ class PublicContext(ssl.SSLContext):
 class ServedCertificate:
     """What clients are shown. `context` is for the server, and stays; `follow` exchanges the certificate.
 
-    OpenSSL lets a handshake change to another context when it has seen the client's first message (the servername
-    callback, which is called without a name too). Connections that are open keep the keys they have agreed on.
+    Each connection begins with the context of that moment, and keeps it. OpenSSL could change it when it has seen the
+    client's first message; Python's word for that (`sni_callback`) writes a traceback past the log for every stranger
+    who asks for a name that is not ASCII.
     """
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(self, context: PublicContext) -> None:
         self.context = context
-        self._shown = context
-        context.sni_callback = self._show
 
     @classmethod
     def of(cls, configuration: Configuration) -> Self | None:
@@ -75,9 +77,5 @@ class ServedCertificate:
             raise StartError(f"TLS cannot be served: {told['reason']}.", action=f"{told['fix']}.") from None
 
     def follow(self, newer: "ServedCertificate") -> None:
-        """Show that certificate from the next handshake on."""
-        self._shown = newer.context
-
-    def _show(self, connection: Any, name: str | None, context: ssl.SSLContext) -> None:
-        if self._shown is not context:
-            connection.context = self._shown
+        """Show that certificate from the next connection on."""
+        self.context.successor = newer.context
