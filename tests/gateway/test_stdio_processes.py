@@ -215,8 +215,10 @@ async def test_one_person_with_many_clients_leaves_room_for_others() -> None:
 async def test_where_nobody_signs_in_a_slow_reader_holds_nobody_up() -> None:
     """All are one caller there, and have one server; but they are not one client."""
     made = bench()
-    _, slow = made.tool("chatty", times=3000, size=1000)
+    answer, slow = made.tool("chatty", times=20_000)
     slow.pause()
+    while not answer.status:
+        await asyncio.sleep(0.01)
     assert said(await made.tool("echo")[0].wait(20))["pid"] > 0
     await closed(made)
 
