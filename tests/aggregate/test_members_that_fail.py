@@ -262,3 +262,17 @@ async def test_a_long_answer_passes_as_it_comes(pair: Pair) -> None:
 async def test_tools_of_thousands_are_listed_quickly(pair: Pair) -> None:
     pair.a.results["tools/list"] = {"tools": [tool(f"t{number}") for number in range(5000)]}
     assert len(names(await pair.ask(await pair.sign_in(), "tools/list"))) == 5002
+
+
+async def test_a_page_of_more_than_anybody_reads_is_none(pair: Pair) -> None:
+    """To choose from it what a caller may see would stop everybody else meanwhile."""
+    pair.a.results["tools/list"] = {"tools": [{"name": f"t{number}"} for number in range(30_000)]}
+    assert names(await pair.ask(await pair.sign_in(), "tools/list")) == ["b_read", "b_write"]
+
+
+async def test_many_tools_without_a_name_are_one_line_in_the_log(
+    pair: Pair, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pair.a.results["tools/list"] = {"tools": [tool(f"no name {number}") for number in range(200)]}
+    await pair.ask(await pair.sign_in(), "tools/list")
+    assert capsys.readouterr().out.count("aggregate_name_left_out") == 1
