@@ -212,6 +212,14 @@ async def test_one_person_with_many_clients_leaves_room_for_others() -> None:
     await closed(made)
 
 
+async def test_one_person_does_not_take_all_that_a_shared_server_can_be_asked() -> None:
+    made = bench(instances="shared")
+    waiting = [made.tool("never", who=f"ada/{number % 20}")[0] for number in range(1001)]
+    assert "of one person" in (await waiting[-1].wait()).lost
+    assert said(await made.tool("echo", who="grace")[0].wait())["pid"] > 0
+    await closed(made)
+
+
 async def test_where_nobody_signs_in_a_slow_reader_holds_nobody_up() -> None:
     """All are one caller there, and have one server; but they are not one client."""
     made = bench()
