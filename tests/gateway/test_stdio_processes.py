@@ -251,6 +251,35 @@ async def test_nothing_of_our_environment_but_what_programs_need(
     assert where["words"][-1] == "; $(id)"
 
 
+TALKATIVE = """
+import os, sys
+print(os.environ["API_KEY"] + " on the output", flush=True)
+print("calling with " + os.environ["API_KEY"] + os.environ["API_KEY"], file=sys.stderr, flush=True)
+sys.stdin.read()
+"""
+
+
+async def test_what_only_a_program_was_given_does_not_stand_in_the_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    upstream = {
+        "name": "main",
+        "command": [sys.executable, "-S", "-c", TALKATIVE],
+        "environment": {"API_KEY": "env:KEY"},
+    }
+    async with open_door(tmp_path, "", environ={"KEY": "sesame/open+now"}, upstreams=[upstream]) as door:
+        token, said = (await door.sign_in()).access_token, ""
+        waiting = asyncio.create_task(tool(door, token, "echo"))
+        async with asyncio.timeout(10):
+            while "upstream_stderr" not in said or "upstream_garbage" not in said:
+                await asyncio.sleep(0.05)
+                said += capsys.readouterr().out
+        waiting.cancel()
+    assert "calling with" in said
+    assert "on the output" in said
+    assert "sesame" not in said + capsys.readouterr().out
+
+
 async def test_a_revoked_grant_ends_the_servers_of_its_person(tmp_path: Path) -> None:
     async with odd_door(tmp_path) as door:
         ada, grace = await sign_in_as(door, "ada"), await sign_in_as(door, "grace")
