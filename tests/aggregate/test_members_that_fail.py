@@ -252,7 +252,7 @@ async def test_a_stream_that_all_have_ended_is_ended(pair: Pair, waiting: Callab
     assert (result["id"], result["result"]["_meta"]) == (7, {ID: 7})
 
 
-async def test_a_long_answer_passes_as_it_comes(pair: Pair) -> None:
+async def test_a_long_answer_passes(pair: Pair) -> None:
     text = "x" * 3_000_000
     pair.a.results["tools/call"] = {"content": [{"type": "text", "text": text}]}
     answer = await pair.ask(await pair.sign_in(), "tools/call", {"name": "a_read"})
