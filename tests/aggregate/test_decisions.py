@@ -46,6 +46,15 @@ async def test_a_resource_has_no_second_name(tmp_path: Path, uri: str) -> None:
         assert pair.a.requests == []
 
 
+@pytest.mark.parametrize("uri", ["a+file:///secret/key", "a+file://localhost/secret/key", "a+file:///x//secret/key"])
+async def test_nor_is_one_listened_to_by_a_second_name(tmp_path: Path, uri: str) -> None:
+    async with open_pair(tmp_path, a=A) as pair:
+        wanted = {"toolsListChanged": True, "resourceSubscriptions": [uri, "a+file:///x"]}
+        await pair.ask(await pair.sign_in(), "subscriptions/listen", {"notifications": wanted})
+        asked = pair.a.asked("subscriptions/listen")[0]["params"]["notifications"]
+        assert asked == {"toolsListChanged": True, "resourceSubscriptions": ["file:///x"]}
+
+
 async def test_one_challenge_asks_for_what_all_ask_for(tmp_path: Path) -> None:
     async with open_pair(tmp_path, a=A, b=B) as pair:
         answer = await pair.ask(None, "tools/list")

@@ -259,7 +259,7 @@ async def test_a_stream_that_all_have_ended_is_ended(pair: Pair, waiting: Callab
     assert (result["id"], result["result"]["_meta"]) == (7, {ID: 7})
 
 
-async def test_a_long_answer_passes_as_it_comes(pair: Pair) -> None:
+async def test_a_long_answer_passes(pair: Pair) -> None:
     text = "x" * 3_000_000
     pair.a.results["tools/call"] = {"content": [{"type": "text", "text": text}]}
     answer = await pair.ask(await pair.sign_in(), "tools/call", {"name": "a_read"})
@@ -311,3 +311,17 @@ async def test_a_stream_ends_with_its_token(pair: Pair, waiting: Callable[..., A
         exchange.revoke(0.0)
     async with asyncio.timeout(2):
         await asyncio.gather(pair.a.upstream.disconnected.wait(), pair.b.upstream.disconnected.wait())
+
+
+async def test_a_page_of_more_than_anybody_reads_is_none(pair: Pair) -> None:
+    """To choose from it what a caller may see would stop everybody else meanwhile."""
+    pair.a.results["tools/list"] = {"tools": [{"name": f"t{number}"} for number in range(30_000)]}
+    assert names(await pair.ask(await pair.sign_in(), "tools/list")) == ["b_read", "b_write"]
+
+
+async def test_many_tools_without_a_name_are_one_line_in_the_log(
+    pair: Pair, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pair.a.results["tools/list"] = {"tools": [tool(f"no name {number}") for number in range(200)]}
+    await pair.ask(await pair.sign_in(), "tools/list")
+    assert capsys.readouterr().out.count("aggregate_name_left_out") == 1

@@ -313,6 +313,28 @@ async def test_a_resource_by_its_only_name_is_read(files: SignedIn, upstream: Re
     assert (await legacy_call(files, message("resources/read", uri=uri))).status_code == 200
 
 
+def watching(*uris: object, **more: object) -> bytes:
+    return message("subscriptions/listen", notifications={"resourceSubscriptions": [*uris], **more})
+
+
+async def watched(who: SignedIn, content: bytes) -> int:
+    headers = {"Mcp-Method": "subscriptions/listen"}
+    return (await who.door.call(who.access_token, headers=headers, content=content)).status_code
+
+
+async def test_a_denied_resource_is_not_listened_to_in_any_era(files: SignedIn, upstream: RecordingUpstream) -> None:
+    """Whoever is told that it has changed learns of it what resources/subscribe would have told."""
+    denied = "file:///secret/key"
+    assert (await legacy_call(files, message("resources/subscribe", uri=denied))).status_code == 403
+    assert await watched(files, watching("file:///public", denied)) == 403
+    refused = [watching(uri) for uri in ("FILE:///secret/key", "file:///x/../secret/key", "", None, 5)]
+    refused += [watching(resourcesubscriptions=[denied]), message("subscriptions/listen", Notifications={})]
+    refused += [watching(*("file:///public" for _ in range(1001)))]
+    assert [await watched(files, one) for one in refused] == [400] * len(refused)
+    assert upstream.requests == []
+    assert await watched(files, watching("file:///public", toolsListChanged=True)) == 200
+
+
 # --- who hears of it ------------------------------------------------------------------------------------------------
 
 

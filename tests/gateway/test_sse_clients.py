@@ -365,6 +365,22 @@ async def test_long_messages_that_nobody_answers_do_not_fill_the_memory(client: 
     over.set()
 
 
+async def test_a_message_that_is_whole_after_its_stream_has_ended_is_not_sent(door: Door, server: Server) -> None:
+    """Nobody would hear the answer, and nobody would end the session that it begins."""
+    person = await sign_in_for_sse(door)
+    body = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x"}}'
+    async with sse_client(person) as client, Wire(door.url) as wire:
+        await client.initialize()
+        lines = ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+        await wire.send(head(wire.host, *lines, method="POST", path=client.endpoint, token=client.token) + body[:-1])
+        await asyncio.sleep(0.1)
+        client.wire.writer.close()
+        await asyncio.sleep(0.3)
+        await wire.send(body[-1:])
+        assert (await wire.until(b"\r\n\r\n")).startswith(b"HTTP/1.1 404")
+    assert b"tools/call" not in b"".join(one.body for one in server.upstream.requests)
+
+
 # --- who may ----------------------------------------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ from vestibule.gateway.upstreams.channel import Caller, Listener
 from vestibule.gateway.upstreams.conversation import Conversation, Parts
 from vestibule.gateway.upstreams.modern import ModernServer
 from vestibule.gateway.upstreams.sessions import OwnSession
-from vestibule.gateway.upstreams.shared import SharedServer
+from vestibule.gateway.upstreams.shared import CHANGES_SECONDS, SharedServer, SharedSession
 from vestibule.protocol.relayed import Message, make_request
 
 NAMES = st.sampled_from(["id", "method", "params", "result", "error", "jsonrpc", "_meta", "progressToken", "requestId"])
@@ -114,3 +114,18 @@ async def test_a_server_that_asks_on_and_never_reads_is_told_nothing_more(
     assert channel.sent == before
     conversation.lost("over")
     await asyncio.sleep(0)
+
+
+async def test_changes_without_end_are_told_to_many_sessions_now_and_then() -> None:
+    """What a server says costs once for each of its sessions, and other tenants wait for that."""
+    now = asyncio.get_running_loop().time
+    server = SharedServer(Parts(SilentChannel(), Caller("t", None, ()), lambda *_: None, lambda *_, **__: None, now))
+    sessions = [SharedSession(server, b"%d" % number, None, 0.0) for number in range(3)]
+    server.sessions = {one.id: one for one in sessions}
+    changed = b'{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}'
+    for _ in range(1000):
+        server.heard(changed)
+    assert [len(one.listening._kept) for one in sessions] == [1, 1, 1]
+    await asyncio.sleep(CHANGES_SECONDS + 0.1)
+    assert [len(one.listening._kept) for one in sessions] == [2, 2, 2]
+    server.lost("over")

@@ -212,11 +212,21 @@ async def test_one_person_with_many_clients_leaves_room_for_others() -> None:
     await closed(made)
 
 
+async def test_one_person_does_not_take_all_that_a_shared_server_can_be_asked() -> None:
+    made = bench(instances="shared")
+    waiting = [made.tool("never", who=f"ada/{number % 20}")[0] for number in range(1001)]
+    assert "of one person" in (await waiting[-1].wait()).lost
+    assert said(await made.tool("echo", who="grace")[0].wait())["pid"] > 0
+    await closed(made)
+
+
 async def test_where_nobody_signs_in_a_slow_reader_holds_nobody_up() -> None:
     """All are one caller there, and have one server; but they are not one client."""
     made = bench()
-    _, slow = made.tool("chatty", times=3000, size=1000)
+    answer, slow = made.tool("chatty", times=20_000)
     slow.pause()
+    while not answer.status:
+        await asyncio.sleep(0.01)
     assert said(await made.tool("echo")[0].wait(20))["pid"] > 0
     await closed(made)
 
@@ -239,6 +249,35 @@ async def test_nothing_of_our_environment_but_what_programs_need(
     assert (found["PLAIN"], found["PORT"], found["PATH"]) == ("plain", "7", os.environ["PATH"])
     assert where["folder"] == str(tmp_path)
     assert where["words"][-1] == "; $(id)"
+
+
+TALKATIVE = """
+import os, sys
+print(os.environ["API_KEY"] + " on the output", flush=True)
+print("calling with " + os.environ["API_KEY"] + os.environ["API_KEY"], file=sys.stderr, flush=True)
+sys.stdin.read()
+"""
+
+
+async def test_what_only_a_program_was_given_does_not_stand_in_the_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    upstream = {
+        "name": "main",
+        "command": [sys.executable, "-S", "-c", TALKATIVE],
+        "environment": {"API_KEY": "env:KEY"},
+    }
+    async with open_door(tmp_path, "", environ={"KEY": "sesame/open+now"}, upstreams=[upstream]) as door:
+        token, said = (await door.sign_in()).access_token, ""
+        waiting = asyncio.create_task(tool(door, token, "echo"))
+        async with asyncio.timeout(10):
+            while "upstream_stderr" not in said or "upstream_garbage" not in said:
+                await asyncio.sleep(0.05)
+                said += capsys.readouterr().out
+        waiting.cancel()
+    assert "calling with" in said
+    assert "on the output" in said
+    assert "sesame" not in said + capsys.readouterr().out
 
 
 async def test_a_revoked_grant_ends_the_servers_of_its_person(tmp_path: Path) -> None:

@@ -79,7 +79,11 @@ class Judge:
     def _decide(self, exchange: "Exchange", operation: Operation) -> None:
         exchange.operation = operation
         resource, meant = exchange.route.place(operation)
-        self.permission.check(exchange.principal, resource, meant, self.clock().timestamp())
+        now = self.clock().timestamp()
+        self.permission.check(exchange.principal, resource, meant, now)
+        if exchange.route.placing is None:  # an aggregate leaves out what this caller may not listen to
+            for uri in operation.watches:
+                self.permission.check(exchange.principal, resource, Operation("resources/subscribe", uri), now)
 
     # --- the trail --------------------------------------------------------------------------------------------------
 

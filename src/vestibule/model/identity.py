@@ -86,4 +86,9 @@ class Principal:
     @property
     def key(self) -> str:
         """What binds a session, a cache entry or a stream to this principal. Never shown."""
-        return "\n".join((self.tenant, self.identity_issuer or self.issuer, self.subject, self.client_id))
+        return f"{self.person}\n{self.client_id}"
+
+    @property
+    def person(self) -> str:
+        """Who it is, with whatever client: what one may take of something that others need too."""
+        return "\n".join((self.tenant, self.identity_issuer or self.issuer, self.subject))

@@ -17,7 +17,8 @@ class Reading(IntEnum):
 
 
 class Operation(Struct, frozen=True):
-    """`name`: of the tool or prompt, or the resource's URI; empty where the method has none.
+    """`name`: of the tool or prompt, or the resource's URI; empty where the method has none. `watches`: the URIs that
+    subscriptions/listen is about.
 
     `method` is empty for what is no request: a GET stream, the end of a session, an answer of the client's. A struct,
     as `AuditEvent` is, for the same reason.
@@ -26,6 +27,7 @@ class Operation(Struct, frozen=True):
     method: str = ""
     name: str = ""
     arguments: Mapping[str, Any] | None = None  # None: not read, or there are none
+    watches: tuple[str, ...] = ()
 
     @property
     def tool(self) -> str:

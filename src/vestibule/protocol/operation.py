@@ -21,6 +21,7 @@ from vestibule.protocol.json_body import UnreadableJson, read_object
 from vestibule.protocol.resource_uri import has_one_spelling
 
 MAX_VALUES = 50_000  # more would stop everybody else for longer than some 50 ms
+MAX_WATCHED = 1000  # resources in one subscription
 MAX_DEPTH = 64  # arguments may be nested; nobody's are nested like this
 
 # Method → the member of `params` that says what it is about. Only the first four are mirrored in Mcp-Name; the others
@@ -166,15 +167,38 @@ def _operation(message: Mapping[str, Any]) -> Operation:
     # A method of another era may come without: then no server knows what it is about, and says so itself.
     if not isinstance(name, str) or (method in MIRRORED and not name):
         raise BadRequest(f"{method} does not say what it is about.", action=f"Send params.{key}.")
-    if key == "uri" and name and not has_one_spelling(name):
+    if key == "uri" and name:
+        _check_spelling(name)
+    arguments = params.get("arguments")
+    if arguments is not None and not isinstance(arguments, dict):
+        raise BadRequest("The arguments are not an object.", action="Name each argument.")
+    watches = _watched(params) if method == "subscriptions/listen" else ()
+    return Operation(method=method, name=name, arguments=arguments, watches=watches)
+
+
+def _watched(params: Mapping[str, Any]) -> tuple[str, ...]:
+    """The resources that a subscription of the modern era is about: each is a resources/subscribe of its own."""
+    _check_keys(params, ("notifications",))
+    wanted = params.get("notifications")
+    if not isinstance(wanted, dict):
+        return ()
+    _check_keys(wanted, ("resourceSubscriptions",))
+    uris = wanted.get("resourceSubscriptions") or ()
+    if not isinstance(uris, list | tuple) or len(uris) > MAX_WATCHED:
+        raise BadRequest(
+            "The resources to listen to are not a list, or too many.", action=f"Name {MAX_WATCHED} at most."
+        )
+    for uri in uris:
+        _check_spelling(uri if isinstance(uri, str) else "")
+    return tuple(uris)
+
+
+def _check_spelling(uri: str) -> None:
+    if not has_one_spelling(uri):
         raise BadRequest(
             "The URI of the resource has more than one spelling.",
             action="Send it in normal form (RFC 3986 §6.2.2): no dot segments, no upper case in the scheme, ASCII.",
         )
-    arguments = params.get("arguments")
-    if arguments is not None and not isinstance(arguments, dict):
-        raise BadRequest("The arguments are not an object.", action="Name each argument.")
-    return Operation(method=method, name=name, arguments=arguments)
 
 
 def _completed(params: Mapping[str, Any]) -> object:

@@ -28,6 +28,7 @@ from vestibule.protocol.aggregate_messages import (
     text_of,
 )
 from vestibule.protocol.event_stream import EventTooLong
+from vestibule.protocol.resource_uri import has_one_spelling
 
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 60.0  # seconds until a member that was lost is listened to again
 MOST_URIS = 1000
@@ -174,7 +175,7 @@ def _wanted(asking: Asking) -> dict[str, Message]:
         theirs = [
             uri
             for uri in uris.get(member.name, ())
-            if member.may(asking.principal, Operation("resources/subscribe", uri))
+            if has_one_spelling(uri) and member.may(asking.principal, Operation("resources/subscribe", uri))
         ]
         wanted = {**flags, **({_URIS: raw(theirs)} if theirs else {})}
         if wanted:

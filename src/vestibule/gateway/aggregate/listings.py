@@ -27,6 +27,7 @@ from vestibule.protocol.aggregate_messages import (
     text_of,
 )
 
+MOST_ITEMS = 20_000  # of one page; more would stop everybody else for too long
 _USES = {"tools": "tools/call", "prompts": "prompts/get", "resources": "resources/read"}
 
 
@@ -113,12 +114,12 @@ def _merged(asking: Asking, pages: list[tuple[Reply, Message]], *, is_whole: boo
     items, more = [], {}
     for reply, page in pages:
         try:
-            found = [_shown(asking, reply, key, item) for item in read_items(page.get(key, msgspec.Raw(b"[]")))]
+            found = _all_shown(asking, reply, key, page)
         except UnreadableMessage as error:
             asking.members.tell_absent(reply.member, f"unreadable {key}: {error}")
             is_whole = False
             continue
-        items += [item for item in found if item is not None]
+        items += found
         cursor = text_of(page.get("nextCursor"))
         if cursor and len(cursor) <= LONGEST_CURSOR:
             more[reply.member.name] = cursor
@@ -133,8 +134,30 @@ def _merged(asking: Asking, pages: list[tuple[Reply, Message]], *, is_whole: boo
     return merged
 
 
+def _all_shown(asking: Asking, reply: Reply, key: str, page: Message) -> list[msgspec.Raw]:
+    """Raises `UnreadableMessage`, also for more than anybody reads at once."""
+    found, nameless, items = [], 0, read_items(page.get(key, msgspec.Raw(b"[]")))
+    if len(items) > MOST_ITEMS:
+        raise UnreadableMessage(f"a page of {len(items)}")
+    for item in items:
+        try:
+            shown = _shown(asking, reply, key, item)
+        except _Nameless as error:
+            nameless += 1
+            if nameless == 1:
+                asking.members.tell("aggregate_name_left_out", reply.member, f"no tool can be called {error} here")
+            continue
+        if shown is not None:
+            found.append(shown)
+    return found
+
+
+class _Nameless(Exception):
+    """A tool that cannot have a name here."""
+
+
 def _shown(asking: Asking, reply: Reply, key: str, item: msgspec.Raw) -> msgspec.Raw | None:
-    """The item under the name that it has here; None for what this caller may not use, and what cannot have one."""
+    """The item under the name that it has here; None for what this caller may not use. Raises `_Nameless`."""
     parts, member, prefixes = read_message(item), reply.member, asking.members.prefixes
     field = {"resources": "uri", "resourceTemplates": "uriTemplate"}.get(key, "name")
     name = text_of(parts.get(field))
@@ -148,8 +171,7 @@ def _shown(asking: Asking, reply: Reply, key: str, item: msgspec.Raw) -> msgspec
     elif key != "tools" or prefixes.is_nameable(member.name, name):
         parts[field] = raw(prefixes.name(member.name, name))
     else:
-        asking.members.tell("aggregate_name_left_out", member, f"no tool can be called {name[:200]!r} here")
-        return None
+        raise _Nameless(repr(name[:200]))
     return raw(parts)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from vestibule.errors import Refusal, Unavailable
+from vestibule.errors import Refusal, SessionNotFound, Unavailable
 from vestibule.gateway.errand import Errand, ErrandHead
 from vestibule.gateway.refusals import unavailable
 from vestibule.gateway.sse_clients.asking import Asking, Message
@@ -42,6 +42,7 @@ class SseSession:
         self._sender: asyncio.Task[None] | None = None  # while there is something to send
         self._waiting = 0
         self._bytes = 0
+        self._is_over = False
         self._listener: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -53,7 +54,9 @@ class SseSession:
         return self._waiting > 0
 
     def take(self, message: Message) -> None:
-        """Raises `Unavailable` when too much waits."""
+        """Raises `Unavailable` when too much waits, `SessionNotFound` when the stream has ended meanwhile."""
+        if self._is_over:
+            raise SessionNotFound("The stream has ended.", action="Open it anew.")
         if self._waiting >= MAX_WAITING or (self._bytes and self._bytes + len(message.text) > MAX_BYTES):
             raise Unavailable("Too many messages of this stream wait.", action="Read the answers, then send more.")
         self._waiting += 1
@@ -70,6 +73,7 @@ class SseSession:
 
     def end(self) -> None:
         """The stream is over."""
+        self._is_over = True
         self._stream.lane.gateway.sse_sessions.discard(self)
         for task in list(self._tasks):
             task.cancel()

@@ -38,8 +38,10 @@ def _open_stdio(upstream: Upstream, command: Command, report: Report) -> Pool:
     import time
 
     from vestibule.gateway.upstreams.bridge import BridgePool, BridgeSettings
+    from vestibule.gateway.upstreams.masking import masked
     from vestibule.gateway.upstreams.stdio import StdioChannel
 
     settings = BridgeSettings(upstream, command.instances, command.idle, command.max_instances)
+    report = masked(report, command)
     told = partial(report, upstream=upstream.name)
     return BridgePool(settings, lambda caller: StdioChannel(command, report=told, clock=time.monotonic), report=report)

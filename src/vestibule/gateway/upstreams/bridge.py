@@ -139,6 +139,7 @@ class BridgePool:
         return self._settings.instances == "shared"
 
     def _receive(self, line: BridgeLine, request: ProxiedRequest) -> None:
+        line.person = _person(request.principal)
         try:
             if request.era is Era.MODERN:
                 self._modern_request(line, request)
@@ -298,10 +299,8 @@ def _owner(principal: Principal | None) -> str:
 
 
 def _person(principal: Principal | None) -> str:
-    """Whose all of that is, with whatever client: a client is registered for the asking."""
-    if principal is None:
-        return ""
-    return "\n".join((principal.tenant, principal.identity_issuer or principal.issuer, principal.subject))
+    """A client is registered for the asking, so what is there for all is counted by person."""
+    return principal.person if principal is not None else ""
 
 
 def _server_of(session: ClientSession) -> Conversation | None:

@@ -42,6 +42,7 @@ class BridgeLine:
         self.accepts_stream = True
         self.injected: Sequence[Header] = ()
         self.is_begun = False
+        self.person = ""  # whose request it carries; empty where nobody says who he is
         self._receive = receive
         self._answered: Answered | None = None
         self._is_paused = False

@@ -18,6 +18,7 @@ from vestibule.protocol.relayed import (
 )
 
 SILENT_SECONDS = 15.0  # then an answer becomes a stream, which is kept alive: a tool may think for minutes
+MAX_OF_ONE = 200  # requests of one person that a shared server has not answered
 CANCELLED_SECONDS = 5.0  # a server need not answer what has been cancelled, and most do not
 _GONE = "The MCP server ended before it had answered. Try again."
 _TOO_SLOW = "What the server said was not taken in time; the rest is lost. Ask again, and read faster."
@@ -48,12 +49,22 @@ class Call:
     def ask(self, message: Message) -> bool:
         """Whether it could be; otherwise the line has been told."""
         try:
+            if self.is_shared:
+                self._check_share()
             self._number = self._conversation.ask(message, self)
         except OSError as error:
             self.line.lose(str(error))
             return False
         self.line.owner = self
         return True
+
+    def _check_share(self) -> None:
+        """Raises OSError when this person has all that one may have of a server that others ask, too."""
+        person, others = self.line.person, self._conversation.waiting
+        if not person or len(others) < MAX_OF_ONE:
+            return
+        if sum(isinstance(one, Call) and one.line.person == person for one in others.values()) >= MAX_OF_ONE:
+            raise OSError("too many requests of one person wait for this server")
 
     def cancel(self, now: float) -> int:
         """The client says so itself. The number it is known by to the server."""

@@ -30,6 +30,7 @@ from vestibule.protocol.relayed import (
 )
 
 NEWEST = max(HANDSHAKE_VERSIONS)
+CHANGES_SECONDS = 0.25  # what a server says twice in it, its sessions are told once more, at its end
 MAX_SUBSCRIPTIONS = 1000  # of one session
 _VERSION = ("result", "protocolVersion")
 _ASKED_VERSION = ("params", "protocolVersion")
@@ -45,6 +46,7 @@ class SharedServer(Conversation):
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts)
         self.sessions: dict[bytes, SharedSession] = {}
+        self._changes: dict[str, bool] = {}  # told just now: whether it has been said again since
         self._logs = Seldom(20, parts.clock)
         self._said = asyncio.get_running_loop().create_task(self._shake_hands())
         self._said.add_done_callback(lambda task: task.exception())  # whoever waits is told, and nobody else
@@ -102,8 +104,7 @@ class SharedServer(Conversation):
 
     def notified(self, message: Message) -> None:
         if message.method in _FOR_ALL:
-            for session in list(self.sessions.values()):
-                session.listening.tell(message.encode())
+            self._changed(message.method)
         elif message.method == "notifications/resources/updated":
             uri = value_of(message.find(_URI))
             for session in list(self.sessions.values()):
@@ -112,6 +113,21 @@ class SharedServer(Conversation):
         elif message.method == "notifications/message" and (left_out := self._logs.now()) is not None:
             params = message.members.get("params")
             self._report("upstream_says", text=bytes(params or b"")[:1000], left_out=left_out)
+
+    def _changed(self, method: str) -> None:
+        """To everybody; but a server that says it without end must not cost as much as it has sessions, each time."""
+        if method in self._changes:
+            self._changes[method] = True
+            return
+        self._changes[method] = False
+        asyncio.get_running_loop().call_later(CHANGES_SECONDS, self._changed_again, method)
+        told = make_notification(method)
+        for session in list(self.sessions.values()):
+            session.listening.tell(told)
+
+    def _changed_again(self, method: str) -> None:
+        if self._changes.pop(method) and not self.is_over:
+            self._changed(method)
 
     def lost(self, reason: str) -> None:
         super().lost(reason)
