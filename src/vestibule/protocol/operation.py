@@ -40,6 +40,8 @@ _NAMED = {**MIRRORED, "resources/subscribe": "uri", "resources/unsubscribe": "ur
 _MESSAGE_KEYS = {key.casefold(): key for key in ("jsonrpc", "id", "method", "params", "result", "error")}
 _PARAMS_KEYS = {key.casefold(): key for key in ("name", "uri", "taskId", "arguments", "ref", "_meta")}
 _REFERENCE_KEYS = {**_PARAMS_KEYS, "type": "type"}
+_LISTEN_KEYS = {"notifications": "notifications"}
+_WANTED_KEYS = {"resourcesubscriptions": "resourceSubscriptions"}
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _BASE64, _END = "=?base64?", "?="
 _JSON = re.compile(rb'application/json(?: *; *charset="?utf-8"?)? *;?')
@@ -178,11 +180,11 @@ def _operation(message: Mapping[str, Any]) -> Operation:
 
 def _watched(params: Mapping[str, Any]) -> tuple[str, ...]:
     """The resources that a subscription of the modern era is about: each is a resources/subscribe of its own."""
-    _check_keys(params, ("notifications",))
+    _check_keys(params, _LISTEN_KEYS)
     wanted = params.get("notifications")
     if not isinstance(wanted, dict):
         return ()
-    _check_keys(wanted, ("resourceSubscriptions",))
+    _check_keys(wanted, _WANTED_KEYS)
     uris = wanted.get("resourceSubscriptions") or ()
     if not isinstance(uris, list | tuple) or len(uris) > MAX_WATCHED:
         raise BadRequest(
