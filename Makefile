@@ -11,7 +11,7 @@ help:
 	@echo "make test        lint, types, import contract, tests: all that CI does"
 	@echo "make torture-as  sign-ins, refreshes, revocations, crashes and rotations against a model, for long"
 	@echo "make soak-streams  thousands of quiet streams, slow readers and connections"
-	@echo "make bench       how fast the gateway is, beside nginx, HAProxy and other MCP proxies"
+	@echo "make bench       how fast the gateway is, beside nginx, HAProxy and other MCP proxies (BENCH=--quick: some minutes)"
 	@echo "make bench-as    sign-ins and refreshes per second, beside npm oidc-provider"
 	@echo "make bench-auth  what asking at /auth costs nginx (needs nginx and wrk)"
 	@echo "make bench-policy  what a decision about a call costs, in CEL and in Cedar"

@@ -6,13 +6,12 @@ they are to be compared. What cannot be measured here is named, with the reason.
 """
 
 import argparse
-import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 
@@ -21,41 +20,40 @@ from bench.machine import Missing, raise_file_limit
 from bench.measures import MEASURES
 from bench.page import write_page
 from bench.report import tell
-from bench.samples import Sample, Samples
+from bench.results import Results
+from bench.samples import Samples
 
 
 def main() -> None:
     options = _options()
-    if options.results:
-        found = json.loads(options.results.read_text())
-        samples, missing, pace = [Sample(**one) for one in found["samples"]], found["missing"], found["pace"]
-        chosen: Sequence[ModuleType] = MEASURES
-    else:
-        chosen = [one for one in MEASURES if not options.only or one.TABLE.measure in options.only]
-        samples, missing, pace = _measure(options, chosen)
-    tell([one.TABLE for one in chosen], Samples(samples), missing)
+    chosen = [one for one in MEASURES if not options.only or one.TABLE.measure in options.only]
+    results = Results.read(options.results) if options.results else None
+    if results is None or options.only:
+        newer = _measure(options, chosen)
+        results = newer if results is None else results.with_newer(newer, options.only)
+    tell([one.TABLE for one in chosen], Samples(results.samples), results.missing)
     if options.json:
-        found = {"pace": pace, "samples": [asdict(one) for one in samples], "missing": missing}
-        options.json.write_text(json.dumps(found, indent=1))
+        results.write(options.json)
     if options.docs:
-        write_page(Samples(samples), missing, pace)
+        write_page(Samples(results.samples), results.missing, results.pace)
 
 
-def _measure(options: argparse.Namespace, chosen: Sequence[ModuleType]) -> tuple[list[Sample], dict[str, str], str]:
+def _measure(options: argparse.Namespace, chosen: Sequence[ModuleType]) -> Results:
     seconds, rounds = (0.7, 2) if options.quick else (2.0, 5)
     pace = Pace(options.seconds or seconds, options.rounds or rounds, options.quick)
     raise_file_limit()
-    busy = os.getloadavg()[0]
+    told = f"{pace.seconds:g} s a measurement, at most {pace.rounds} rounds; load average before it {_load()}."
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
     try:
         with open_bench(pace) as bench:
             run(bench, chosen)
     except Missing as missing:
         sys.exit(f"bench: {missing}")
-    told = (
-        f"{pace.seconds:g} s a measurement, at most {pace.rounds} rounds; others kept {busy:.1f} cores busy before it."
-    )
-    return bench.samples, bench.missing, told
+    return Results(told, bench.samples, bench.missing)
+
+
+def _load() -> str:
+    return f"{os.getloadavg()[0]:.1f}"
 
 
 def run(bench: Bench, measures: Sequence[ModuleType]) -> None:
@@ -66,7 +64,7 @@ def run(bench: Bench, measures: Sequence[ModuleType]) -> None:
         print(f"[{number}/{len(measures)}, {time.monotonic() - started:.0f} s] {one.TABLE.title}", file=sys.stderr)
         try:
             one.measure(bench)
-        except (Missing, RuntimeError, OSError) as error:
+        except (Missing, RuntimeError, OSError, subprocess.SubprocessError) as error:
             bench.leave_out("all", str(error))
 
 
@@ -79,7 +77,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="turns that everybody has (5; quick: 2)")
     parser.add_argument("--json", type=Path, help="write everything that was measured to this file")
     parser.add_argument("--docs", action="store_true", help="write docs/benchmarks.md and its pictures")
-    parser.add_argument("--from", dest="results", type=Path, help="measure nothing: take what --json wrote")
+    parser.add_argument(
+        "--from", dest="results", type=Path, help="take what --json wrote, and measure only --only anew"
+    )
     return parser.parse_args()
 
 

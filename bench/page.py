@@ -18,10 +18,10 @@ _INTRODUCTION = """\
 # How fast it is
 
 `make bench` measures this gateway beside nginx, HAProxy and other MCP proxies on your machine, in about a quarter of an
-hour; `python -m bench --quick` takes some minutes, `--only throughput events` asks only that, `--json FILE` keeps all
-that was measured, and `--docs` writes this page and its pictures. It needs a C compiler; nginx (`nginx-light`) and
-HAProxy (`haproxy`) are Debian packages; the other MCP proxies are installed from PyPI into environments of their own.
-What is missing is named, not passed over.
+hour; `make bench BENCH="--quick"` takes some minutes. `--only throughput events` asks only that, `--json FILE` keeps
+all that was measured, `--from FILE --only tls` measures that anew, and `--docs` writes this page and its pictures. It
+needs a C compiler; nginx (`nginx-light`) and HAProxy (`haproxy`) are Debian packages; the other MCP proxies are
+installed from PyPI into environments of their own. What is missing is named, not passed over.
 
 **This run**: {when}, {machine}. {pace}
 

@@ -15,6 +15,7 @@ from bench.measures.profile import shares
 from bench.page import IMAGES, PAGE, write_page
 from bench.peers import PEERS
 from bench.requests import call, listen
+from bench.results import Results
 from bench.samples import Sample, Samples
 
 _SHORT = Pace(seconds=0.2, rounds=1, is_quick=True)
@@ -90,6 +91,16 @@ def test_a_ratio_is_made_within_a_round() -> None:
     assert spread is not None
     assert (spread.least, spread.most) == (0.5, 0.6)
     assert found.spread("throughput", "absent", "per_second") is None
+
+
+def test_a_measure_can_be_taken_anew(tmp_path: Path) -> None:
+    old = Results("Long.", [_sample("nginx", 0, 1), Sample("events", "nginx", "", 0, {})], {"throughput: us": "gone"})
+    old.write(tmp_path / "results.json")
+    newer = Results("Briefly.", [_sample("nginx", 0, 2)], {})
+    found = Results.read(tmp_path / "results.json").with_newer(newer, ["throughput"])
+    assert found.samples == [old.samples[1], newer.samples[0]]
+    assert found.missing == {}
+    assert found.pace == "Long. throughput: Briefly."
 
 
 def test_the_page_shows_every_measure_and_every_goal(tmp_path: Path) -> None:

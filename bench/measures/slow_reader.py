@@ -11,7 +11,7 @@ from bench.requests import call
 from bench.samples import Column, Table
 
 NAMES = ("nginx", "haproxy", "vestibule")
-READERS = 10
+READERS = 40
 SIZE = 10 << 20
 TABLE = Table(
     "slow-reader",

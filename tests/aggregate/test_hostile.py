@@ -148,3 +148,21 @@ async def test_a_notification_of_this_era_is_taken_and_dropped(pair: Pair) -> No
     answer = await pair._send(token, {"jsonrpc": "2.0", "method": "notifications/cancelled"}, headers)
     assert answer.status_code == 202
     assert pair.a.requests == []
+
+
+async def test_an_answer_is_of_a_kind_that_the_client_takes(pair: Pair) -> None:
+    """What is passed on as it is made is asked for as the client asks; what is put together, as we can read it."""
+    token = await pair.sign_in()
+    await pair.ask(token, "tools/call", {"name": "a_read"}, Accept="application/json")
+    await pair.ask(token, "tools/list", {}, Accept="application/json")
+    assert [one.header("accept") for one in pair.a.requests] == [
+        "application/json",
+        "application/json, text/event-stream",
+    ]
+
+
+async def test_a_cursor_too_long_to_be_kept_is_told_of(pair: Pair) -> None:
+    pair.a.results["tools/list"] = paged({"": (["1"], "x" * 3000)})
+    answer = await pair.ask(await pair.sign_in(), "tools/list")
+    assert "nextCursor" not in answer.json()["result"]
+    assert pair.door.house.gateway.snapshot()["absences"] == {"a": 1}

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import msgspec
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -99,7 +100,8 @@ values: Any = st.recursive(
 @given(values, st.booleans())
 def test_whatever_a_member_says_only_names_change(value: Any, is_modern: bool) -> None:
     """Never anything but a rewritten message or `UnreadableMessage`; and it is JSON still."""
-    renamer = Renamer(Prefixes(frozenset({"a"})), "a", is_modern=is_modern, seal_state=str.upper)
+    prefixes = Prefixes(frozenset({"a"}))
+    renamer = Renamer(prefixes, "a", is_modern=is_modern, answers=msgspec.Raw(b"1"), seal_state=str.upper)
     message = json.dumps({"jsonrpc": "2.0", "id": 1, "result": value}).encode()
     try:
         renamed = json.loads(renamer.rename(message))

@@ -200,7 +200,9 @@ async def test_an_answer_finds_who_has_asked(pair: Pair, rpc_id: Any) -> None:
     assert not any("result" in json.loads(one.body or b"{}") for one in pair.b.requests)
 
 
-@pytest.mark.parametrize("rpc_id", [1, "c:1", "b:", "b:[1]", "b:{}", "b:1e5", "b", None, 'b:"\\"', "b:1 "])
+@pytest.mark.parametrize(
+    "rpc_id", [1, "c:1", "b:", "b:[1]", "b:{}", "b:1e5", "b", None, 'b:"\\"', "b:1 ", 'b:"\\q"', 'b:"\\u12"', "b:01"]
+)
 async def test_an_answer_to_nobody_reaches_nobody(pair: Pair, rpc_id: Any) -> None:
     token = await pair.sign_in()
     session = await pair.open(token)

@@ -347,6 +347,24 @@ async def test_too_many_messages_are_refused(client: SseClient, server: Server) 
     over.set()
 
 
+async def test_long_messages_that_nobody_answers_do_not_fill_the_memory(client: SseClient, server: Server) -> None:
+    """They have left, and are kept still: the upstream has not said yet that it has them."""
+    over = asyncio.Event()
+
+    async def never(exchange: Exchange) -> None:
+        await over.wait()
+
+    server.on["tools/call"] = never
+    await client.initialize()
+    statuses = []
+    for number in range(1, 22):
+        params = {"name": "x", "arguments": {"text": "x" * 1_000_000}}
+        statuses.append((await client.post({"id": number, "method": "tools/call", "params": params})).status_code)
+        await asyncio.sleep(0.02)
+    assert (statuses[0], statuses[-1]) == (202, 503)
+    over.set()
+
+
 # --- who may ----------------------------------------------------------------------------------------------------------
 
 

@@ -43,10 +43,13 @@ MESSAGES = (
 class SilentChannel:
     """A server that says nothing by itself."""
 
-    is_clogged = False
+    def __init__(self, *, is_clogged: bool = False) -> None:
+        self.is_clogged = is_clogged
+        self.sent = 0
 
     async def open(self, listener: Listener) -> None: ...
     def send(self, message: bytes) -> None:
+        self.sent += 1
         assert b"\n" not in message
         json.loads(message)
 
@@ -69,16 +72,16 @@ class Recorder:
     def lost(self, reason: str) -> None: ...
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda parts: OwnSession(parts, b"s"),
-        lambda parts: ModernServer(parts, is_shared=False),
-        lambda parts: ModernServer(parts, is_shared=True),
-        SharedServer,
-    ],
-    ids=["own", "modern", "modern shared", "shared"],
-)
+CONVERSATIONS: list[Callable[[Parts], Conversation]] = [
+    lambda parts: OwnSession(parts, b"s"),
+    lambda parts: ModernServer(parts, is_shared=False),
+    lambda parts: ModernServer(parts, is_shared=True),
+    SharedServer,
+]
+KINDS = ["own", "modern", "modern shared", "shared"]
+
+
+@pytest.mark.parametrize("make", CONVERSATIONS, ids=KINDS)
 @given(said=st.lists(MESSAGES, max_size=8), noise=st.lists(st.binary(max_size=30), max_size=4))
 def test_nothing_breaks(make: Callable[[Parts], Conversation], said: list[Any], noise: list[bytes]) -> None:
     async def run() -> None:
@@ -95,3 +98,19 @@ def test_nothing_breaks(make: Callable[[Parts], Conversation], said: list[Any], 
         await asyncio.sleep(0)
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("make", CONVERSATIONS, ids=KINDS)
+async def test_a_server_that_asks_on_and_never_reads_is_told_nothing_more(
+    make: Callable[[Parts], Conversation],
+) -> None:
+    channel = SilentChannel()
+    conversation = make(Parts(channel, Caller("t", None, ()), lambda *_: None, lambda *_, **__: None, lambda: 0.0))
+    await asyncio.sleep(0.01)
+    channel.is_clogged, before = True, channel.sent
+    for number in range(1000):
+        for method in ("ping", "roots/list"):
+            conversation.heard(json.dumps({"jsonrpc": "2.0", "id": f"{method}{number}", "method": method}).encode())
+    assert channel.sent == before
+    conversation.lost("over")
+    await asyncio.sleep(0)

@@ -185,6 +185,42 @@ async def test_one_that_was_left_alone_makes_room_for_somebody_else() -> None:
     await closed(made)
 
 
+async def test_one_person_who_opens_and_ends_sessions_leaves_room_for_others(tmp_path: Path) -> None:
+    """What is being stopped takes room as well, for as long as it does not listen."""
+    async with odd_door(tmp_path, "--deaf", max_instances=12) as door:
+        ada, grace = (await sign_in_as(door, "ada")).access_token, (await sign_in_as(door, "grace")).access_token
+        refused = 0
+        for _ in range(26):
+            try:
+                client = await LegacyClient(door, ada).open()
+            except AssertionError:
+                refused += 1
+                continue
+            await door.http.delete(door.mcp, headers=client.headers())
+        assert refused > 0
+        assert (await tool(door, grace, "echo")).status_code == 200
+
+
+async def test_one_person_with_many_clients_leaves_room_for_others() -> None:
+    """A client is registered for the asking, and what waits for an answer makes no room."""
+    made = bench(max_instances=22)
+    for number in range(24):
+        made.tool("never", who=f"ada/{number}")
+    refused, _ = made.tool("echo", who="ada/24")
+    assert "of one person" in (await refused.wait()).lost
+    assert said(await made.tool("echo", who="grace")[0].wait())["pid"] > 0
+    await closed(made)
+
+
+async def test_where_nobody_signs_in_a_slow_reader_holds_nobody_up() -> None:
+    """All are one caller there, and have one server; but they are not one client."""
+    made = bench()
+    _, slow = made.tool("chatty", times=3000, size=1000)
+    slow.pause()
+    assert said(await made.tool("echo")[0].wait(20))["pid"] > 0
+    await closed(made)
+
+
 async def test_nothing_of_our_environment_but_what_programs_need(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -147,3 +147,14 @@ async def test_ten_sessions_of_one_person_are_enough_and_the_oldest_goes(door: D
     others = [await LegacyClient(door, client.token).open() for _ in range(10)]
     assert (await client.tool("echo")).status_code == 404
     assert (await others[0].tool("echo")).status_code == 200
+
+
+async def test_what_a_server_does_not_read_is_not_heaped_up(door: Door, client: LegacyClient) -> None:
+    """A notification waits for no answer, so nothing else would end how many there are."""
+    busy = asyncio.create_task(client.tool("slow", rpc_id=1, seconds=20))
+    await asked(door)
+    padding = {"_meta": {"padding": "x" * 1_000_000}}
+    told = [(await client.post("notifications/roots/list_changed", padding, rpc_id=None)).status_code for _ in range(8)]
+    answer = await client.post("notifications/cancelled", {"requestId": 1, **padding}, rpc_id=None)
+    assert (told[0], told[-1], answer.status_code) == (202, 502, 502)
+    busy.cancel()

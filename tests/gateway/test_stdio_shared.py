@@ -87,6 +87,22 @@ async def test_one_session_cannot_cancel_what_another_asked(tmp_path: Path) -> N
         waiting.cancel()
 
 
+SECOND_WORDS = [
+    '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo"},"ID":1}',
+    '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1,"RequestId":1}}',
+    '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","_meta":{"ProgressToken":1}}}',
+]
+
+
+@pytest.mark.parametrize("content", SECOND_WORDS)
+async def test_no_second_word_names_what_another_asked(tmp_path: Path, content: str) -> None:
+    """A server in Go reads `ID` as `id`: its answer would be that to somebody else's request."""
+    async with odd_door(tmp_path, instances="shared") as door:
+        client = await LegacyClient(door, (await two(door))[0]).open()
+        answer = await door.http.post(door.mcp, headers=client.headers(), content=content)
+        assert answer.status_code == 400
+
+
 async def test_a_listening_client_that_does_not_read_holds_nobody_up(tmp_path: Path) -> None:
     async with odd_door(tmp_path, instances="shared") as door:
         slow, quick = await two(door)

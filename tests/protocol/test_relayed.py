@@ -14,6 +14,7 @@ from vestibule.protocol.relayed import (
     error_answer,
     number_of,
     one_line,
+    read_asked,
     read_message,
 )
 
@@ -119,3 +120,48 @@ def test_no_reader_of_lines_sees_two() -> None:
 
 def test_an_error_without_an_id_says_null() -> None:
     assert json.loads(error_answer(b"", -32700, "no"))["id"] is None
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        b'{"jsonrpc":"2.0","id":1,"method":"ping","ID":2}',
+        b'{"jsonrpc":"2.0","id":1,"method":"ping","Method":"tools/call"}',
+        b'{"jsonrpc":"2.0","id":1,"method":"ping","param\xc5\xbf":{}}',
+        b'{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1,"RequestId":2}}',
+        b'{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"re\\u0071uestid":2}}',
+        b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_Meta":{"progressToken":2}}}',
+        b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{"progresstoken":2}}}',
+        b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{"progressTo\xe2\x84\xaaen":2}}}',
+        b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{"progressToken":2},"\\q":1}}',
+    ],
+)
+def test_a_key_that_some_would_take_for_an_id_is_none(written: bytes) -> None:
+    with pytest.raises(UnreadableMessage):
+        read_asked(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "passed"),
+    [
+        ('{"id":7,"method":"x","id":1}', {"id": 1, "method": "x"}),
+        ('{"method":"x","params":{"_meta":{"progressToken":7},"_meta":{}}}', {"method": "x", "params": {"_meta": {}}}),
+        (
+            '{"method":"x","params":{"_meta":{"progressToken":7}},"params":{"a":[1]}}',
+            {"method": "x", "params": {"a": [1]}},
+        ),
+        (
+            '{"method":"x","params":{"_meta":{"progressToken":7,"progressToken":8}}}',
+            {"method": "x", "params": {"_meta": {"progressToken": 8}}},
+        ),
+    ],
+)
+def test_what_stands_twice_is_passed_on_once(written: str, passed: dict[str, object]) -> None:
+    pairs = json.loads(read_asked(written.encode()).encode(), object_pairs_hook=list)
+    assert pairs == json.loads(json.dumps(passed), object_pairs_hook=list)
+
+
+@pytest.mark.parametrize("params", ["null", "[1]", "5", '{"_meta":null}', '{"_meta":[1]}', '{"a":{"ID":1,"id":2}}'])
+def test_what_has_no_token_passes_as_it_is(params: str) -> None:
+    written = f'{{"jsonrpc":"2.0","id":1,"method":"x","params":{params}}}'.encode()
+    assert read_asked(written).encode() == written

@@ -88,8 +88,10 @@ class Bench:
 
 
 def principal(name: str) -> Principal:
+    """`name`: of a person, or `person/client`."""
+    name, _, client = name.partition("/")
     far = datetime(2100, 1, 1, tzinfo=UTC)
-    return Principal("i", name, name, "t", "c", frozenset(), "r", "g", "k", far)
+    return Principal("i", name, name, "t", client or "c", frozenset(), "r", "g", "k", far)
 
 
 def bench(*flags: str, words: tuple[str, ...] = (), grace: float = 0.3, **settings: Any) -> Bench:

@@ -102,8 +102,8 @@ class Exchange:
         raise NotImplementedError
 
     def waits_for(self) -> bool:
-        """Whether more of the body must come before `leave`."""
-        return not (self.request.is_whole or self.request.is_long)
+        """Whether all of a long body must come before `leave`."""
+        return False
 
     def more(self, data: bytes) -> None:
         """More of the body, after `leave`; as it is to be passed on."""
@@ -116,8 +116,10 @@ class Exchange:
     def admitted(self) -> None:
         """Every check of the head has passed, at once or after the token has been verified."""
         self.state = State.COLLECTING
-        self.request.principal = self.principal
-        self._advance()
+        request = self.request
+        request.principal = self.principal
+        if request.is_whole or request.is_long:
+            self._advance()
 
     def body(self, data: bytes) -> None:
         request = self.request
@@ -128,9 +130,11 @@ class Exchange:
             self.fail(BadRequest("A batch is many calls, and is counted as one.", action="Send one message at a time."))
         elif request.has_left:
             self.more(now)
+        elif not request.is_long:
+            return  # the rest of it comes, or it is whole
         elif self.state is State.COLLECTING:
             self._advance()
-        elif request.is_long:
+        else:
             self.lane.pause_client()
 
     def body_complete(self) -> None:

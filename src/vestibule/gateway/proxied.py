@@ -87,7 +87,7 @@ class ProxiedExchange(Exchange):
     # --- toward the upstream ----------------------------------------------------------------------------------------
 
     def waits_for(self) -> bool:
-        return super().waits_for() or (self.route.pool.takes_whole_requests and not self.request.is_whole)
+        return self.route.pool.takes_whole_requests and not self.request.is_whole
 
     def leave(self) -> None:
         line = self.route.pool.take(self.request)

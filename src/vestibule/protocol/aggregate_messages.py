@@ -5,6 +5,7 @@ the client: URIs that it may read, the state of a call that it is to bring back,
 a server asks. Toward the server: the name of what is asked for, the URI, that state.
 """
 
+import base64
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,8 +21,10 @@ LISTINGS: Mapping[str, str] = {
     "resources/list": "resources",
     "resources/templates/list": "resourceTemplates",
 }
-_INTERESTING = (b'uri"', b'"requestState"', b"\\u")  # a key may be spelled with escapes
+_DECISIVE = frozenset(("id", "method", "result", "error"))
+_LONGEST_TAGGED = 128  # bytes of an id that an event's id carries
 _object = msgspec.json.Decoder(Message)
+_any = msgspec.json.Decoder()
 _array = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -108,44 +111,90 @@ def rename_request(message: Message, method: str, name: str, *, open_state: Call
     return msgspec.json.encode({**message, "params": raw(params)})
 
 
+def read_event_id(event_id: str) -> tuple[str, msgspec.Raw | None, str] | None:
+    """The member that an event's id is of, the request that it may still answer, and its own id of the event.
+
+    None for what `Renamer.event_id` has not made.
+    """
+    begin, colon, rest = event_id.partition(":")
+    member, comma, tag = begin.partition(",")
+    if not colon or not rest:
+        return None
+    if not comma:
+        return member, None, rest
+    try:
+        answers = _any.decode(base64.b64decode(tag + "=" * (-len(tag) % 4), altchars=b"-_", validate=True))
+    except (ValueError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return (member, raw(answers), rest) if isinstance(answers, str | int | float) else None
+
+
 # --- toward the client ----------------------------------------------------------------------------------------------
 
 
 class Renamer:
     """Of what one member says to one client."""
 
-    def __init__(self, prefixes: Prefixes, member: str, *, is_modern: bool, seal_state: Callable[[str], str]) -> None:
-        """`seal_state`: makes of a call's state what only this client can bring back, to this member only."""
+    def __init__(
+        self,
+        prefixes: Prefixes,
+        member: str,
+        *,
+        is_modern: bool,
+        answers: msgspec.Raw | None,
+        seal_state: Callable[[str], str],
+    ) -> None:
+        """`answers`: the id of the only request that the member may answer here; None: it may answer none.
+
+        `seal_state`: makes of a call's state what only this client can bring back, to this member only.
+        """
         self._prefixes = prefixes
         self._member = member
         self._is_modern = is_modern
+        self._answers = answers
         self._seal_state = seal_state
 
     def rename(self, data: bytes, *, lists: bool = True) -> bytes:
-        """The message as the client may read it; as it came where nothing in it has to be renamed.
+        """The message as the client may read it.
 
-        Empty for a listing where none may come (`lists`): nobody has chosen from it what this caller may see. Raises
-        `UnreadableMessage` where that cannot be told.
+        Empty for what may not come: an answer to another request than this one's, which would be another member's, and
+        a listing where nobody has chosen from it what this caller may see (`lists`). Raises `UnreadableMessage` where
+        that cannot be told.
         """
-        speaks = not self._is_modern and (b'"method"' in data or b"\\u" in data)
-        if lists and not speaks and not any(one in data for one in _INTERESTING):
-            return data
         if not data.strip():  # a legacy server's first event: nothing but an id
             return data
         message = read_message(data)
+        _check_kind(message)
         if "method" in message:
             return self._spoken(message, data)
-        if not bytes(message.get("result", b"")).lstrip().startswith(b"{"):
-            return data
-        result = read_message(message["result"])
-        if not lists and any(key in result for key in LISTINGS.values()):
-            return b""
-        renamed = self._result(result)
-        return msgspec.json.encode({**message, "result": raw(renamed)}) if renamed is not None else data
+        if message.keys() & _DECISIVE:
+            if not self._is_answer(message):
+                return b""
+            message["id"] = self._answers or message["id"]
+        if bytes(message.get("result", b"")).lstrip().startswith(b"{"):
+            result = read_message(message["result"])
+            if not lists and any(key in result for key in LISTINGS.values()):
+                return b""
+            renamed = self._result(result)
+            message["result"] = raw(renamed) if renamed is not None else message["result"]
+        return msgspec.json.encode(message)
+
+    def _is_answer(self, message: Message) -> bool:
+        """Whether it is the one that is waited for here. An error may be without an id (JSON-RPC 2.0, §5)."""
+        if self._answers is None:
+            return False
+        given, waited = _value(message.get("id")), _value(self._answers)
+        if given is None:
+            return "error" in message and "result" not in message
+        # Neither true nor "1" is 1, whatever a client makes of it.
+        return given == waited and isinstance(given, str) == isinstance(waited, str) and not isinstance(given, bool)
 
     def event_id(self, event_id: bytes) -> bytes:
-        """By which the client may come back for what it has missed."""
-        return b"%b:%b" % (self._member.encode(), event_id)
+        """By which the client may come back for what it has missed; with it comes what may be answered then."""
+        answers = b"" if self._answers is None else bytes(self._answers).strip()
+        if not 0 < len(answers) <= _LONGEST_TAGGED:
+            return b"%b:%b" % (self._member.encode(), event_id)
+        return b"%b,%b:%b" % (self._member.encode(), base64.urlsafe_b64encode(answers).rstrip(b"="), event_id)
 
     def uri(self, found: msgspec.Raw | None) -> msgspec.Raw | None:
         uri = text_of(found)
@@ -219,3 +268,18 @@ class Renamer:
         if "uri" in item:
             item["uri"] = self.uri(item["uri"]) or item["uri"]
         return item
+
+
+def _check_kind(message: Message) -> None:
+    """Raises `UnreadableMessage` for what is an answer to one reader, and none to another."""
+    if "method" in message and ("result" in message or "error" in message):
+        raise UnreadableMessage("it is an answer, and something else as well")
+    if any(key not in _DECISIVE and key.casefold() in _DECISIVE for key in message):
+        raise UnreadableMessage("a key of it is spelled in another case than the protocol's")
+
+
+def _value(found: msgspec.Raw | None) -> Any:
+    try:
+        return _any.decode(found) if found is not None else None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return object()  # equal to nothing

@@ -17,7 +17,7 @@ Separator: TypeAlias = Literal["_", "__", ".", "/"]
 LONGEST_NAME = 128  # MCP 2025-11-25, server/tools, "Tool names"
 MEMBER = re.compile(r"[a-z][a-z0-9-]{0,39}")  # what can begin a scheme
 _NAME = re.compile(r"[A-Za-z0-9_.\-/]{1,128}")
-_ID = re.compile(r'-?(?:0|[1-9][0-9]{0,18})|"(?:[^"\\\x00-\x1f]|\\.)*"')
+_ID = re.compile(r'-?(?:0|[1-9][0-9]{0,18})|"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"')
 _BY_NAME = frozenset({"tools/call", "prompts/get"})
 _BY_URI = frozenset({"resources/read", "resources/subscribe", "resources/unsubscribe"})
 

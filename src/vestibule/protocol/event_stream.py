@@ -31,6 +31,7 @@ class EventRewriter:
         self._rewrite_id = rewrite_id
         self._longest = longest
         self._waiting = bytearray()
+        self._is_first = True
 
     @property
     def is_between_events(self) -> bool:
@@ -58,6 +59,9 @@ class EventRewriter:
         return self._event(waiting[: end.start()], end[0]) if end is not None else b""
 
     def _event(self, event: bytes, end: bytes) -> bytes:
+        if self._is_first:  # behind the mark a client reads data where we would read none
+            self._is_first = False
+            event = event.removeprefix(_BYTE_ORDER_MARK)
         lines = _LINES.split(event)
         rest = [self._other(line) for line in lines if line and not _is_data(line)]
         is_same = rest == [line for line in lines if line and not _is_data(line)]

@@ -44,7 +44,7 @@ def _read(body: bytes, max_depth: int) -> Any:
     except UnicodeDecodeError as error:
         raise UnreadableJson("It is not UTF-8.") from error
     try:
-        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
+        value = _DECODER.decode(text)
     except UnreadableJson:
         raise
     except RecursionError as error:
@@ -78,6 +78,9 @@ def _finite(number: str) -> float:
     if not math.isfinite(value):
         raise UnreadableJson("A number in it is too large.")
     return value
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
 
 
 def _has_lone_surrogate(value: Any) -> bool:

@@ -35,8 +35,10 @@ MIRRORED = {
 }
 _NAMED = {**MIRRORED, "resources/subscribe": "uri", "resources/unsubscribe": "uri", "tasks/result": "taskId"}
 
-_MESSAGE_KEYS = ("jsonrpc", "id", "method", "params", "result", "error")
-_PARAMS_KEYS = ("name", "uri", "taskId", "arguments", "ref", "_meta")
+# What the protocol's keys are in every case, and what they are.
+_MESSAGE_KEYS = {key.casefold(): key for key in ("jsonrpc", "id", "method", "params", "result", "error")}
+_PARAMS_KEYS = {key.casefold(): key for key in ("name", "uri", "taskId", "arguments", "ref", "_meta")}
+_REFERENCE_KEYS = {**_PARAMS_KEYS, "type": "type"}
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _BASE64, _END = "=?base64?", "?="
 _JSON = re.compile(rb'application/json(?: *; *charset="?utf-8"?)? *;?')
@@ -100,10 +102,9 @@ def encode_header(text: str) -> bytes:
 def _check_encoding(headers: Iterable[tuple[bytes, bytes]]) -> None:
     """Nothing between the bytes that we read and those that the server reads: RFC 8259 §8.1 knows UTF-8 alone."""
     for name, value in headers:
-        text = value.strip(b" \t").lower()
-        if name == b"content-encoding" and text not in (b"", b"identity"):
+        if name == b"content-encoding" and value.strip(b" \t").lower() not in (b"", b"identity"):
             raise BadRequest("The body is compressed, and has to be read here.", action="Send it as it is.")
-        if name == b"content-type" and not _JSON.fullmatch(text):
+        if name == b"content-type" and not _JSON.fullmatch(value.strip(b" \t").lower()):
             raise BadRequest("The body is not JSON in UTF-8.", action="Send Content-Type: application/json.")
 
 
@@ -133,7 +134,7 @@ def _values(body: bytes) -> int:
 
 
 def _read_message(body: bytes) -> Mapping[str, Any]:
-    if _values(body) > MAX_VALUES and _values(_STRING.sub(b"", body)) > MAX_VALUES:
+    if len(body) > MAX_VALUES and _values(body) > MAX_VALUES and _values(_STRING.sub(b"", body)) > MAX_VALUES:
         raise BadRequest(
             f"The message has more than {MAX_VALUES} values.", action="Send less at once: it has to be read here."
         )
@@ -181,17 +182,16 @@ def _completed(params: Mapping[str, Any]) -> object:
     reference = params.get("ref")
     if not isinstance(reference, dict):
         return ""
-    _check_keys(reference, ("type", *_PARAMS_KEYS))
+    _check_keys(reference, _REFERENCE_KEYS)
     if "name" in reference and "uri" in reference:
         return None  # which of them counts, its type says to one server and its order to another
     return reference.get("name", reference.get("uri", ""))
 
 
-def _check_keys(found: Mapping[str, Any], ours: Iterable[str]) -> None:
+def _check_keys(found: Mapping[str, Any], ours: Mapping[str, str]) -> None:
     """Refuse a key that equals one of ours but for its case: some readers would take it for ours."""
-    known = {key.casefold(): key for key in ours}
     for key in found:
-        if known.get(key.casefold(), key) != key:
+        if ours.get(key.casefold(), key) != key:
             raise BadRequest(
                 "A key of the message is spelled in another case than the protocol's.",
                 action="Keys are case-sensitive: send them as the specification has them.",

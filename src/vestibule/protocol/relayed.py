@@ -4,6 +4,9 @@ A message is taken apart at its top, and deeper only where an id or a token stan
 bytes it came as; what a later revision adds passes with it. What is written again is one line, to every reader of
 lines: inside a JSON text no line break can stand as it is, but U+2028, U+2029 and U+0085 can, and some readers end a
 line there. Behind such a reader a caller could write messages of its own into what is shared with others.
+
+Nor may a reader find another id or token than the one that is ours: of keys that stand twice some take the first, some
+join two objects, and some take `ID` for `id` (Go). On a shared server it could be the number of another caller's.
 """
 
 import re
@@ -45,6 +48,9 @@ _any = msgspec.json.Decoder()
 _NOT_READ = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _BREAKS = re.compile(rb"[\n\r\x0b\x0c\x1c-\x1e]|\xe2\x80[\xa8\xa9]|\xc2\x85")
 _WRITTEN = {b"\xe2\x80\xa8": b"\\u2028", b"\xe2\x80\xa9": b"\\u2029", b"\xc2\x85": b"\\u0085"}
+_KEYS = frozenset(("jsonrpc", "id", "method", "params", "result", "error"))
+_PARAMS_KEYS = frozenset(("_meta", "requestId"))
+_META_KEYS = frozenset(("progressToken",))
 _ESCAPES = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u[dD][89a-fA-F]..|.)", re.DOTALL)
 _PAIR = 12  # characters of an escaped pair
 _LONGEST_ID = 1024  # bytes, as it is written
@@ -122,6 +128,35 @@ def read_message(data: bytes) -> Message:
     if not is_id(bytes(members["id"])):
         raise UnreadableMessage("Its id is neither a text nor a number, or too long.")
     return Message(Kind.REQUEST, method, members)
+
+
+def read_asked(data: bytes) -> Message:
+    """A client's message, with one id and one token to every reader. Raises `UnreadableMessage`."""
+    message = read_message(data)
+    _check_keys(message.members, _KEYS)
+    message.members = _settled(message.members, ("params", _PARAMS_KEYS), ("_meta", _META_KEYS))
+    return message
+
+
+def _settled(members: dict[str, msgspec.Raw], *path: tuple[str, frozenset[str]]) -> dict[str, msgspec.Raw]:
+    """With each of its keys once, all along the path. Raises `UnreadableMessage`."""
+    if not path:
+        return members
+    (name, keys), *rest = path
+    if not bytes(members.get(name, b"")).lstrip().startswith(b"{"):
+        return members
+    inner = _members(members[name])
+    if inner is None:
+        raise UnreadableMessage(f"Its {name} cannot be read.")
+    _check_keys(inner, keys)
+    return {**members, name: msgspec.Raw(msgspec.json.encode(_settled(inner, *rest)))}
+
+
+def _check_keys(found: dict[str, msgspec.Raw], ours: frozenset[str]) -> None:
+    known = {key.casefold(): key for key in ours}
+    for key in found:
+        if known.get(key.casefold(), key) != key:
+            raise UnreadableMessage("A key of it is spelled in another case than the protocol's.")
 
 
 def _mended(data: bytes) -> bytes:

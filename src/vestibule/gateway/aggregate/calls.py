@@ -1,11 +1,12 @@
 """A request that is one member's business: sent there under the member's own names, its answer passed on as it comes.
 
-Events pass one by one; a document is held until it is whole, for what has to be renamed in it, unless it is long. Then
-it passes as it is, and what it links to has to be found in a listing. In the legacy eras nothing passes unread: a
-document could be a question with an id of another member's.
+Events pass one by one; a document is held until it is whole. Nothing passes unread: it could be a question with an id
+of another member's, or the answer to what the client has asked another member. A client knows its requests by their ids
+alone, so a member answers here the one that it was asked, and no other.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import msgspec
 
@@ -27,15 +28,16 @@ from vestibule.protocol.aggregate_messages import (
 from vestibule.protocol.aggregate_names import Named
 from vestibule.protocol.operation import MIRRORED
 
-HELD = 1024 * 1024  # bytes of a document that waits to be whole
-LONGEST = 16 * 1024 * 1024  # of one that must not pass unread, or of one event
+LONGEST = 16 * 1024 * 1024  # bytes of a document, or of one event
 
 
-def renamer_for(asking: Asking, member: str) -> Renamer:
+def renamer_for(asking: Asking, member: str, *, answers: msgspec.Raw | None) -> Renamer:
+    """`answers`: the id of the request that the member may answer."""
     return Renamer(
         asking.members.prefixes,
         member,
         is_modern=asking.is_modern,
+        answers=answers,
         seal_state=lambda state: asking.seals.seal_state(asking.principal, member, state),
     )
 
@@ -92,7 +94,9 @@ async def _check_session(asking: Asking, member: Member) -> None:
 
 async def _try(asking: Asking, member: Member, body: bytes, name: str) -> bool:
     """False: the member does not know its session."""
-    async with errand_to(member, asking.question(member.name, body, name)) as errand:
+    accept = next((value for key, value in asking.request.headers if key == b"accept"), b"*/*")
+    words = replace(asking.words(member.name, name), accept=accept)  # the answer is passed on as it is made
+    async with errand_to(member, request_to(asking.request, body, words)) as errand:
         head = await first_byte(member, errand)
         if head.status == 404 and not asking.is_modern:
             return False
@@ -105,7 +109,7 @@ async def relay(asking: Asking, member: Member, errand: Errand, head: ErrandHead
     if encoding is not None and encoding.lower() != b"identity":
         raise unavailable(member.name, "it has compressed its answer, although it was asked not to")
     headers = [one for one in head.headers if one[0] != SESSION]
-    renamer = renamer_for(asking, member.name)
+    renamer = renamer_for(asking, member.name, answers=asking.id)
     if not head.is_stream:
         await _relay_document(asking, member, errand, renamer, head.status, headers)
         return
@@ -119,27 +123,13 @@ async def relay(asking: Asking, member: Member, errand: Errand, head: ErrandHead
 async def _relay_document(
     asking: Asking, member: Member, errand: Errand, renamer: Renamer, status: int, headers: Sequence[Header]
 ) -> None:
-    held, begun = bytearray(), False
-    async for piece in errand:
-        if begun:
-            await asking.out.write(piece)
-            continue
-        held += piece
-        if len(held) <= HELD:
-            continue
-        if asking.is_modern:
-            begun = True
-            asking.out.begin(status, headers)
-            await asking.out.write(bytes(held))
-        elif len(held) > LONGEST:
-            raise unavailable(member.name, f"an answer is longer than {LONGEST} bytes")
-    if begun:
-        asking.out.end()
-        return
+    held = await errand.body(longest=LONGEST)
     try:
-        body = renamer.rename(bytes(held))
+        body = renamer.rename(held)
     except UnreadableMessage as error:
         raise unavailable(member.name, f"unreadable answer: {error}") from error
+    if held and not body:
+        raise unavailable(member.name, "its answer is one to another request")
     asking.out.begin(status, headers, len(body))
     await asking.out.write(body)
     asking.out.end()

@@ -122,6 +122,8 @@ def _merged(asking: Asking, pages: list[tuple[Reply, Message]], *, is_whole: boo
         cursor = text_of(page.get("nextCursor"))
         if cursor and len(cursor) <= LONGEST_CURSOR:
             more[reply.member.name] = cursor
+        elif cursor:
+            asking.members.tell_absent(reply.member, f"its list goes on by a cursor of {len(cursor)} characters")
     merged: dict[str, Any] = {key: items}
     if more:
         merged["nextCursor"] = asking.seals.seal_cursor(asking.principal, asking.method, more)

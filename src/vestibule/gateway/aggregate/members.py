@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 LONGEST = 4 * 1024 * 1024  # bytes of an answer that is read here, or of one event
 METHOD_NOT_FOUND = -32601
 _TOLD_EVERY = 60.0  # seconds: how often the log hears the same of the same member
+_BOTH = b"application/json, text/event-stream"
 _PASS = frozenset((b"accept-language", b"user-agent", b"traceparent", b"tracestate", b"baggage"))
 _MIRRORED = frozenset((b"mcp-method", b"mcp-name", b"mcp-protocol-version", SESSION))
 
@@ -94,6 +95,7 @@ class Wording:
     method: str = ""  # Mcp-Method and Mcp-Name, in the modern era
     name: str = ""
     session: bytes | None = None  # the member's own
+    accept: bytes = _BOTH  # what its answer may be
     more: tuple[Header, ...] = ()
 
 
@@ -101,7 +103,7 @@ def request_to(request: ProxiedRequest, body: bytes, words: Wording, *, http: by
     """A request to a member in the place of the client's, whose own session, query and length stay here."""
     is_modern = request.era is Era.MODERN
     headers = [one for one in request.headers if one[0] in _PASS or _is_parameter(one[0], words)]
-    headers.append((b"accept", b"text/event-stream" if http == b"GET" else b"application/json, text/event-stream"))
+    headers.append((b"accept", b"text/event-stream" if http == b"GET" else words.accept))
     if http == b"POST":
         headers.append((b"content-type", b"application/json"))
     if words.version is not None:

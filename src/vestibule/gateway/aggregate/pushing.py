@@ -7,6 +7,8 @@ stream ends is asked again after a while, from where it ended.
 
 import asyncio
 
+import msgspec
+
 from vestibule.errors import MethodNotAllowed, Refusal, SessionNotFound
 from vestibule.gateway.aggregate.asking import Asking
 from vestibule.gateway.aggregate.calls import renamer_for
@@ -14,8 +16,7 @@ from vestibule.gateway.aggregate.members import Member, Wording, errand_to, even
 from vestibule.gateway.aggregate.merging import Put, merging
 from vestibule.gateway.aggregate.out import EVENTS
 from vestibule.gateway.headers import Header
-from vestibule.protocol.aggregate_messages import UnreadableMessage
-from vestibule.protocol.aggregate_names import Named
+from vestibule.protocol.aggregate_messages import UnreadableMessage, read_event_id
 from vestibule.protocol.event_stream import EventTooLong
 
 AGAIN = 5.0  # seconds until a stream that has ended is asked for anew
@@ -23,12 +24,18 @@ _LAST_EVENT = b"last-event-id"
 
 
 class _Push:
-    """Of one member. `status`: of its answer to the first asking; 0: there was none."""
+    """Of one member. `status`: of its answer to the first asking; 0: there was none.
 
-    def __init__(self, asking: Asking, member: Member, last_event: bytes | None) -> None:
+    `answers`: the id of the request whose answer is taken up again; nothing else may be answered here.
+    """
+
+    def __init__(
+        self, asking: Asking, member: Member, last_event: bytes | None = None, answers: msgspec.Raw | None = None
+    ) -> None:
         self._asking = asking
         self._member = member
         self._last_event = last_event
+        self._answers = answers
         self.status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     async def follow(self, put: Put) -> None:
@@ -54,7 +61,7 @@ class _Push:
         more: tuple[Header, ...] = ((_LAST_EVENT, self._last_event),) if self._last_event is not None else ()
         words = asking.words(member.name)
         question = request_to(asking.request, b"", _with(words, more), http=b"GET")
-        renamer = renamer_for(asking, member.name)
+        renamer = renamer_for(asking, member.name, answers=self._answers)
 
         def event_id(value: bytes) -> bytes:
             self._last_event = value  # where to go on when the stream ends; some servers end it after each answer
@@ -79,7 +86,7 @@ async def push(asking: Asking) -> None:
     """Raises `MethodNotAllowed` where no member has such a stream, `SessionNotFound` where none knows the session."""
     last = _last_event(asking)
     pushes = [
-        _Push(asking, asking.members[name], last.name.encode() if last and last.member == name else None)
+        _Push(asking, asking.members[name], *(last[1:] if last is not None and last[0] == name else ()))
         for name in asking.sessions
     ]
     async with merging(asking.out, [one.follow for one in pushes]) as merge:
@@ -100,9 +107,11 @@ async def push(asking: Asking) -> None:
         asking.out.end()
 
 
-def _last_event(asking: Asking) -> Named | None:
+def _last_event(asking: Asking) -> tuple[str, bytes, msgspec.Raw | None] | None:
+    """Of which member, which one, and the request that it was to answer."""
     value = next((value for key, value in asking.request.headers if key == _LAST_EVENT), None)
-    if value is None:
+    found = read_event_id(value.decode("latin-1")) if value is not None else None
+    if found is None:
         return None
-    member, colon, rest = value.decode("latin-1").partition(":")
-    return Named(member, rest) if colon and rest and member in asking.sessions else None
+    member, answers, event_id = found
+    return (member, event_id.encode("latin-1"), answers) if member in asking.sessions else None

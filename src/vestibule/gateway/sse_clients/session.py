@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 MAX_WAITING = 100  # messages that have not been answered
 LONG_ENOUGH = 5.0  # seconds of a GET stream that brought nothing, and is opened again at once
-MAX_BYTES = 4 * 1024 * 1024  # of messages that have not left; one longer message may
+MAX_BYTES = 16 * 1024 * 1024  # of messages that have not been answered; one longer message may
 
 
 class SseSession:
@@ -89,15 +89,12 @@ class SseSession:
                 await self._pass_on(message)
             except Refusal as refusal:
                 await self._fail(message, refusal)
-                self._waiting -= 1
+                self._is_through(message)
         self._sender = None
 
     async def _pass_on(self, message: Message) -> None:
         """Raises a `Refusal`; then nothing of it is under way."""
-        try:
-            errand = await self._asking.post(message)
-        finally:
-            self._bytes -= len(message.text)
+        errand = await self._asking.post(message)
         answering = self._spawn(self._answer(message, errand))
         if not message.is_request or message.begins:
             await asyncio.wait({answering})
@@ -114,8 +111,13 @@ class SseSession:
         except Refusal as refusal:
             await self._fail(message, refusal)
         finally:
-            self._waiting -= 1
+            self._is_through(message)
             errand.abandon()
+
+    def _is_through(self, message: Message) -> None:
+        """Its text is here as long as it may be sent once more."""
+        self._waiting -= 1
+        self._bytes -= len(message.text)
 
     async def _relay(self, message: Message, errand: Errand, head: ErrandHead) -> None:
         relay = Relay(self._stream, self._held, message.method, message.id)

@@ -39,11 +39,11 @@ from vestibule.protocol.relayed import (
     Message,
     UnreadableMessage,
     error_answer,
-    read_message,
+    read_asked,
     value_of,
 )
 
-MAX_OF_ONE = 10  # servers, or sessions on a shared one, of one principal; then those end that nobody uses
+MAX_OF_ONE = 10  # servers, or sessions on a shared one, of one person; then those end that nobody uses
 MAX_SESSIONS = 10_000  # on shared servers
 
 
@@ -108,7 +108,7 @@ class BridgePool:
     def tick(self, now: float) -> None:
         now, idle = self._clock(), self._settings.idle.total_seconds()
         for session in list(self._sessions.values()):
-            if session.is_quiet and now - session.used_at >= idle:
+            if now - session.used_at >= idle and session.is_quiet:
                 self._end(session)
         self._fleet.tick(now)
 
@@ -143,7 +143,7 @@ class BridgePool:
             if request.era is Era.MODERN:
                 self._modern_request(line, request)
             elif request.method == b"POST":
-                self._legacy_post(line, request, read_message(request.text()))
+                self._legacy_post(line, request, read_asked(request.text()))
             elif (session := self._session(line, request, b"")) is None:
                 return
             elif request.method == b"GET":
@@ -212,7 +212,7 @@ class BridgePool:
             text = "MCP 2026-07-28 has POST alone."
             line.document(405, error_answer(b"", INVALID_REQUEST, text), ((b"allow", b"POST"),))
             return
-        message = read_message(request.text())
+        message = read_asked(request.text())
         if message.kind is Kind.NOTIFICATION:  # the era has none that a server could do something with
             line.document(202, b"")
             return
@@ -239,7 +239,8 @@ class BridgePool:
         if server is None or server.is_over or server.is_closing:
             self._make_room(request)
             parts, backoff_key = self._parts(line, request)
-            server = self._modern[key] = ModernServer(parts, is_shared=self._is_shared)
+            is_shared = self._is_shared or request.principal is None
+            server = self._modern[key] = ModernServer(parts, is_shared=is_shared)
             self._fleet.add(server, backoff_key)
         server.caller.injected = line.injected
         server.caller.principal = request.principal
@@ -249,19 +250,19 @@ class BridgePool:
 
     def _parts(self, line: BridgeLine, request: ProxiedRequest) -> tuple[Parts, str]:
         """For a new server. Raises OSError when there may be none now."""
-        key = f"tenant {request.tenant}" if self._is_shared else _owner(request.principal)
+        key = f"tenant {request.tenant}" if self._is_shared else _person(request.principal)
         self._fleet.check_may_start(key)
         caller = Caller(request.tenant, request.principal, line.injected)
         parts = Parts(self._open_channel(caller), caller, self._fleet.ended, self._report, self._clock)
         return parts, key
 
     def _make_room(self, request: ProxiedRequest) -> None:
-        """End what this principal has longest left alone, or else anybody has. Raises OSError when all is in use."""
+        """End what this person has longest left alone, or else anybody has. Raises OSError when all is in use."""
         if request.principal is not None:
-            owner = _owner(request.principal)
-            own = [one for one in self._sessions.values() if _owner(one.principal) == owner]
+            person = _person(request.principal)
+            own = [one for one in self._sessions.values() if _person(one.principal) == person]
             if len(own) >= MAX_OF_ONE:
-                self._end_oldest(own, f"{MAX_OF_ONE} sessions of one principal are in use")
+                self._end_oldest(own, f"{MAX_OF_ONE} sessions of one person are in use")
         if self._is_shared and len(self._sessions) >= MAX_SESSIONS:
             self._end_oldest(self._sessions.values(), f"{MAX_SESSIONS} sessions are in use")
         self._fleet.make_room()
@@ -294,6 +295,13 @@ class BridgePool:
 
 def _owner(principal: Principal | None) -> str:
     return principal.key if principal is not None else ""
+
+
+def _person(principal: Principal | None) -> str:
+    """Whose all of that is, with whatever client: a client is registered for the asking."""
+    if principal is None:
+        return ""
+    return "\n".join((principal.tenant, principal.identity_issuer or principal.issuer, principal.subject))
 
 
 def _server_of(session: ClientSession) -> Conversation | None:

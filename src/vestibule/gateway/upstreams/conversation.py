@@ -6,9 +6,9 @@ conversation deal with each in its own way: `requested` and `notified`.
 """
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import count
 from typing import Protocol
 
 from vestibule.gateway.upstreams.channel import Caller, Channel
@@ -25,6 +25,7 @@ from vestibule.protocol.relayed import (
     read_message,
 )
 
+_LONGEST_STEP = 2**20  # a million calls a day for a thousand years stay below 2**53
 MAX_WAITING = 1000  # requests that one server has not answered yet
 ANSWER_SECONDS = 110.0  # to what we ask ourselves; a first start may have to fetch its program
 MAX_UNSENT = 16 * 1024 * 1024  # bytes, before the channel is open
@@ -68,10 +69,11 @@ class Conversation:
         self._ended = parts.ended
         self._garbage = Seldom(5, clock)
         self._is_open = False
-        self._numbers = count(1)
+        self._number = 0
         self._paused_by: set[object] = set()
         self._report = parts.report
         self._unsent: list[bytes] = []
+        self._unsent_size = 0
         self._opening = asyncio.get_running_loop().create_task(self._open())
 
     @property
@@ -87,7 +89,8 @@ class Conversation:
             raise OSError("the server has ended")
         if len(self.waiting) >= MAX_WAITING or self.is_clogged:
             raise OSError("too many requests wait for this server")
-        number = next(self._numbers)
+        # In steps that nobody knows: a server that answers beside the number it was asked with hits nobody's.
+        self._number = number = self._number + 2 + secrets.randbelow(_LONGEST_STEP)
         written = b"%d" % number
         message.put(ID, written)
         if message.find(PROGRESS_TOKEN) is not None:
@@ -96,18 +99,31 @@ class Conversation:
         self.send(message.encode())
         return number
 
+    def tell(self, message: bytes) -> None:
+        """What a client says and needs no answer to. Raises OSError when the server does not take what waits for it."""
+        if self.is_clogged:
+            raise OSError("too much waits for this server")
+        self.send(message)
+
+    def reply(self, message: bytes) -> None:
+        """To what the server asks by itself. One that asks and asks, and never reads, is told nothing more."""
+        if not self.is_clogged:
+            self.send(message)
+
     def send(self, message: bytes) -> None:
+        """Whatever waits already: for what is small, and comes once for each request."""
         self.used_at = self._clock()
         if self._is_open:
             self.channel.send(message)
         elif not self.is_over:
             self._unsent.append(message)
+            self._unsent_size += len(message)
 
     @property
     def is_clogged(self) -> bool:
         if self._is_open:
             return self.channel.is_clogged
-        return sum(map(len, self._unsent)) > MAX_UNSENT
+        return self._unsent_size > MAX_UNSENT
 
     def drop(self, number: int, reason: str) -> None:
         """Nobody waits for that answer any more; the server is told so."""
@@ -122,7 +138,7 @@ class Conversation:
             self.lost(f"{type(error).__name__}: {error}")
             return
         self._is_open = True
-        unsent, self._unsent = self._unsent, []
+        unsent, self._unsent, self._unsent_size = self._unsent, [], 0
         for message in unsent:
             self.channel.send(message)
         if self.is_closing:

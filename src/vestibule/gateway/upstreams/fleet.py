@@ -12,6 +12,7 @@ from vestibule.gateway.upstreams.backoff import Backoff
 from vestibule.gateway.upstreams.conversation import Clock, Conversation, Report
 
 LEFT_ALONE_SECONDS = 30.0  # before a server may have to make room for somebody else's
+MAX_OF_ONE = 20  # servers of one person, with whatever clients, with those that are being stopped
 REVOKED_SECONDS = 30.0  # what was asked before a revocation may still be answered
 
 
@@ -58,10 +59,15 @@ class Fleet:
             min(alone, key=lambda one: one.used_at).close()
 
     def check_may_start(self, key: str) -> None:
-        """Raises OSError when another server, which backs off by `key`, may not be started now."""
+        """Raises OSError when another server, which backs off by `key`, may not be started now.
+
+        `key`: whose it is; empty where nobody says who he is.
+        """
         wait = self._backoff.wait(key, self._clock())
         if wait > 0:
             raise OSError(f"the server has ended several times; it is started again in {wait:.1f} s at the earliest")
+        if key and sum(one == key for one in self._servers.values()) >= MAX_OF_ONE:
+            raise OSError(f"{MAX_OF_ONE} servers of one person run, or are being stopped")
         if self.is_crowded:
             raise OSError(f"{self._most} servers run already, which is max_instances")
 

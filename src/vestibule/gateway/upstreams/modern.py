@@ -132,7 +132,7 @@ class ModernServer(Conversation):
 
     def requested(self, message: Message) -> None:
         """In this era a server asks nothing of its client."""
-        self.send(error_answer(message.id, METHOD_NOT_FOUND, "A server sends no requests in MCP 2026-07-28."))
+        self.reply(error_answer(message.id, METHOD_NOT_FOUND, "A server sends no requests in MCP 2026-07-28."))
 
     def notified(self, message: Message) -> None:
         if message.method == "notifications/tools/list_changed":

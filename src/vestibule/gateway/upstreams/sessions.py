@@ -137,10 +137,10 @@ class OwnSession(Conversation):
             return
         if message.kind is Kind.ANSWER:
             if message.id in self._asked:
+                self.tell(message.encode())
                 self._asked.discard(message.id)
-                self.send(message.encode())
         elif message.method != "notifications/cancelled" or name_ours(message, calls_of(self), now):
-            self.send(message.encode())
+            self.tell(message.encode())
         line.document(202, b"")
 
     def listen(self, line: BridgeLine, now: float) -> None:
@@ -158,9 +158,9 @@ class OwnSession(Conversation):
     def requested(self, message: Message) -> None:
         call = self._last_call()
         if message.method == "ping" and call is None and not self._listening.is_open:
-            self.send(result_answer(message.id))
+            self.reply(result_answer(message.id))
         elif len(self._asked) >= MAX_ASKED:
-            self.send(error_answer(message.id, INTERNAL_ERROR, "Too many requests wait for this client."))
+            self.reply(error_answer(message.id, INTERNAL_ERROR, "Too many requests wait for this client."))
         else:
             self._asked.add(message.id)
             self._tell(message, call)

@@ -96,9 +96,9 @@ class SharedServer(Conversation):
 
     def requested(self, message: Message) -> None:
         if message.method == "ping":
-            self.send(result_answer(message.id))
+            self.reply(result_answer(message.id))
         else:
-            self.send(error_answer(message.id, METHOD_NOT_FOUND, "This client is several, and cannot be asked."))
+            self.reply(error_answer(message.id, METHOD_NOT_FOUND, "This client is several, and cannot be asked."))
 
     def notified(self, message: Message) -> None:
         if message.method in _FOR_ALL:
@@ -145,7 +145,7 @@ class SharedSession:
             return
         # Everything else that a client tells is about itself; the server has one client, which is us.
         if message.method == "notifications/cancelled" and name_ours(message, self._calls(), now):
-            self.server.send(message.encode())
+            self.server.tell(message.encode())
         line.document(202, b"")
 
     def _request(self, message: Message, line: BridgeLine, now: float) -> None:
