@@ -47,8 +47,10 @@ if TYPE_CHECKING:
     from vestibule.gateway.gateway import Gateway
     from vestibule.gateway.routes import Route
 
-WRITE_AHEAD = 0  # bytes that may wait for a client while its upstream is read: one read brings up to 256 KiB
-TLS_AHEAD = 16 * 1024  # over TLS, where the last of the handshake waits, too: were that too much, nothing would be read
+# Bytes that may wait for a client while its upstream is read: one read brings up to 256 KiB. Over TLS the transport
+# itself needs room, and with none never says that it can be written to again.
+WRITE_AHEAD = 0
+WRITE_AHEAD_TLS = 64 * 1024
 LINGER = 1.0  # seconds to let a client read an answer that came before it had finished speaking
 
 
@@ -147,8 +149,8 @@ class Lane(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast("asyncio.Transport", transport))
-        is_plain = self.transport.get_extra_info("sslcontext") is None
-        self.transport.set_write_buffer_limits(WRITE_AHEAD if is_plain else TLS_AHEAD)
+        is_tls = transport.get_extra_info("ssl_object") is not None
+        self.transport.set_write_buffer_limits(WRITE_AHEAD_TLS if is_tls else WRITE_AHEAD)
         self.flow = _Flow(self)
         self.gateway.lanes.add(self)
 
