@@ -7,13 +7,11 @@ connection closes after the answer, and the client, as HTTP has it, sends it aga
 """
 
 import asyncio
-import weakref
 from collections import deque
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import httptools
-from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from vestibule.errors import (
@@ -32,6 +30,7 @@ from vestibule.gateway.checks import (
 )
 from vestibule.gateway.declined import read_rest
 from vestibule.gateway.exchange import Exchange
+from vestibule.gateway.flow import Flow, Hold
 from vestibule.gateway.framing import Framing
 from vestibule.gateway.headers import Header
 from vestibule.gateway.lasting import Lasting, apart, weight_of
@@ -59,49 +58,6 @@ _NOTHING: deque[Any] = deque()  # what has been pipelined: see on_message_begin
 
 class _StopReading(Exception):
     pass
-
-
-class Hold:
-    """Why a client is not read from, as bits. It is read again when no reason is left."""
-
-    BODY = 1  # the exchange has no room for more of the request
-    ANSWER = 2  # the client does not take what it has been answered
-    APPLICATION = 4  # the ASGI application has not taken the body yet
-
-
-class _Flow(FlowControl):
-    """uvicorn's wish to stop reading is one among others: its going on must not end ours.
-
-    Made for every connection, so nothing is made for it before it is needed (an Event is a kilobyte).
-    """
-
-    def __init__(self, lane: "Lane") -> None:
-        self.read_paused = False
-        self.write_paused = False
-        self._writable: asyncio.Event | None = None  # once somebody waits for it
-        self._lane = weakref.ref(lane)  # it has us; a connection that is over is not to wait for the collector
-
-    async def drain(self) -> None:
-        if self.write_paused:
-            self._writable = self._writable or asyncio.Event()
-            await self._writable.wait()
-
-    def pause_writing(self) -> None:
-        self.write_paused = True
-
-    def resume_writing(self) -> None:
-        self.write_paused = False
-        if self._writable is not None:
-            self._writable.set()
-            self._writable = None
-
-    def pause_reading(self) -> None:
-        if (lane := self._lane()) is not None:
-            lane.hold(Hold.APPLICATION)
-
-    def resume_reading(self) -> None:
-        if (lane := self._lane()) is not None:
-            lane.release(Hold.APPLICATION)
 
 
 class Lane(HttpToolsProtocol):
@@ -151,7 +107,7 @@ class Lane(HttpToolsProtocol):
         super().connection_made(cast("asyncio.Transport", transport))
         is_tls = transport.get_extra_info("ssl_object") is not None
         self.transport.set_write_buffer_limits(WRITE_AHEAD_TLS if is_tls else WRITE_AHEAD)
-        self.flow = _Flow(self)
+        self.flow = Flow(self)
         self.gateway.lanes.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
