@@ -2,9 +2,9 @@
 
 import io
 import json
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -22,13 +22,14 @@ def test_the_version_is_there_in_two_ways(run: Run) -> None:
 
 
 def test_the_program_starts_quickly() -> None:
-    """The best of five: other work on the machine is not ours."""
-    times = []
+    """In CPU time, the best of five: other work on the machine is not ours."""
+    used = []
     for _ in range(5):
-        started = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run([sys.executable, "-m", "vestibule", "--version"], check=True, capture_output=True)
-        times.append(time.perf_counter() - started)
-    assert min(times) < 0.3, times
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        used.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(used) < 0.3, used
 
 
 def test_the_table_of_commands_imports_nothing_heavy() -> None:
