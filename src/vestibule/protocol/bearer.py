@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from vestibule.errors import InsufficientScope, InvalidProof, InvalidToken, Refusal, SeveralCredentials
 from vestibule.protocol.discovery import SIGNING_ALGORITHMS
@@ -25,8 +26,9 @@ def parse_authorization(header: bytes) -> tuple[str, str]:
     return scheme.lower().decode("ascii"), token.decode("ascii")
 
 
+@lru_cache(maxsize=512)
 def challenge_header(
-    *, realm: str, resource_metadata: str, error: str = "", description: str = "", scopes: Iterable[str] = ()
+    *, realm: str, resource_metadata: str, error: str = "", description: str = "", scopes: tuple[str, ...] = ()
 ) -> str:
     """The value of WWW-Authenticate. Without credentials there is no `error` (RFC 6750 §3.1); where nobody can get a
     token, there is no `resource_metadata` that would send a client for one."""
@@ -53,7 +55,7 @@ def challenge_for(refusal: Refusal, *, realm: str, resource_metadata: str, scope
         resource_metadata=resource_metadata,
         error=refusal.bearer_error,
         description=refusal.message,
-        scopes=refusal.scopes if isinstance(refusal, InsufficientScope) else scopes,
+        scopes=tuple(refusal.scopes if isinstance(refusal, InsufficientScope) else scopes),
     )
 
 
