@@ -61,10 +61,10 @@ soak-streams: $(UV)
 	@$(PYTHON) -m venv .cache/uv
 	@.cache/uv/bin/python -m pip install --quiet --disable-pip-version-check uv
 
-# Debian's packages: a browser and two reverse proxies. Where they cannot be installed, the tests that need one fail and
+# Debian's packages: a browser, two reverse proxies and a C compiler. Where they cannot be installed, the tests that need one fail and
 # name it.
-PROGRAMS = chromium nginx caddy
-PACKAGES = chromium fonts-dejavu-core nginx-light caddy
+PROGRAMS = chromium nginx caddy cc
+PACKAGES = chromium fonts-dejavu-core nginx-light caddy gcc libc6-dev
 
 .cache/debian:
 	@mkdir -p .cache
