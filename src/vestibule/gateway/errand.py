@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from vestibule.errors import Refusal
 from vestibule.gateway.headers import Header
-from vestibule.gateway.refusals import credential_failed, unavailable
+from vestibule.gateway.refusals import credential_failed, too_late, unavailable
 from vestibule.gateway.request import ProxiedRequest
 from vestibule.gateway.upstreams.lines import Line
 
@@ -54,6 +54,14 @@ class Errand:
     async def head(self) -> ErrandHead:
         """Raises `UpstreamUnavailable` or `UpstreamCredentialFailed`. How long to wait is the caller's to say."""
         return await asyncio.shield(self._head)
+
+    async def head_in_time(self) -> ErrandHead:
+        """Within the time that the upstream has to begin an answer. Raises `UpstreamTimeout` as well."""
+        try:
+            async with asyncio.timeout(self._route.first_byte_seconds):
+                return await self.head()
+        except TimeoutError as error:
+            raise too_late(self._route.name) from error
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """The body as it comes. Raises `UpstreamUnavailable` when it breaks off."""

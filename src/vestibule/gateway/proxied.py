@@ -11,13 +11,13 @@ stop being read. Nothing here decodes a message: `listing` reads an answer where
 
 from typing import TYPE_CHECKING
 
-from vestibule.errors import Refusal, UpstreamTimeout
+from vestibule.errors import Refusal
 from vestibule.gateway.answer import COMMENT, ProxiedAnswer
 from vestibule.gateway.exchange import Exchange, State, revoked
 from vestibule.gateway.headers import Header
 from vestibule.gateway.heads import session_of
 from vestibule.gateway.listing import ListingAnswer
-from vestibule.gateway.refusals import credential_failed, unavailable
+from vestibule.gateway.refusals import credential_failed, too_late, unavailable
 from vestibule.gateway.request import ProxiedRequest
 from vestibule.gateway.upstreams.lines import Line
 from vestibule.model import Era
@@ -338,12 +338,7 @@ class ProxiedExchange(Exchange):
         elif self.state is State.WAITING and self._is_revoked:
             self.fail(revoked())
         elif self.state is State.WAITING:
-            self.fail(
-                UpstreamTimeout(
-                    f"The MCP server {self.route.name} did not answer in time.",
-                    action="Try again; if it happens again, tell the operator.",
-                )
-            )
+            self.fail(too_late(self.route.name))
         else:
             self.end()
             self.lane.abort()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from http import HTTPStatus
 
-from vestibule.errors import InvalidProof, Refusal, UpstreamCredentialFailed, UpstreamUnavailable
+from vestibule.errors import InvalidProof, Refusal, UpstreamCredentialFailed, UpstreamTimeout, UpstreamUnavailable
 from vestibule.gateway.headers import Header
 from vestibule.model import Resource
 from vestibule.protocol.bearer import challenge_for
@@ -63,6 +63,14 @@ def unavailable(name: str, detail: str) -> UpstreamUnavailable:
         f"The MCP server {name} cannot be reached.",
         action="Try again in a moment. If you run it: check that it runs, and its entry in upstreams.",
         detail=detail,
+    )
+
+
+def too_late(name: str) -> UpstreamTimeout:
+    """The upstream of that name has not begun its answer in the time that it has."""
+    return UpstreamTimeout(
+        f"The MCP server {name} did not answer in time.",
+        action="Try again; if it happens again, tell the operator.",
     )
 
 

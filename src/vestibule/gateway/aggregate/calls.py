@@ -11,7 +11,7 @@ from dataclasses import replace
 import msgspec
 
 from vestibule.gateway.aggregate.asking import Asking
-from vestibule.gateway.aggregate.members import Member, Wording, errand_to, events_of, first_byte, request_to
+from vestibule.gateway.aggregate.members import Member, Wording, errand_to, events_of, request_to
 from vestibule.gateway.errand import Errand, ErrandHead
 from vestibule.gateway.headers import Header
 from vestibule.gateway.lasting import SESSION
@@ -80,7 +80,7 @@ async def answer_member(asking: Asking) -> None:
     message = {**asking.message, "params": raw(parts)} if asking.method else parts
     member = asking.members[named.member]
     async with errand_to(member, asking.question(member.name, msgspec.json.encode(message))) as errand:
-        head = await first_byte(member, errand)
+        head = await errand.head_in_time()
         await asking.out.document(202 if head.status < 300 else head.status, b"")
 
 
@@ -97,7 +97,7 @@ async def _try(asking: Asking, member: Member, body: bytes, name: str) -> bool:
     accept = next((value for key, value in asking.request.headers if key == b"accept"), b"*/*")
     words = replace(asking.words(member.name, name), accept=accept)  # the answer is passed on as it is made
     async with errand_to(member, request_to(asking.request, body, words)) as errand:
-        head = await first_byte(member, errand)
+        head = await errand.head_in_time()
         if head.status == 404 and not asking.is_modern:
             return False
         await relay(asking, member, errand, head)

@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from vestibule.errors import Refusal, UpstreamTimeout
-from vestibule.gateway.errand import Errand, ErrandHead, run_errand
+from vestibule.errors import Refusal
+from vestibule.gateway.errand import Errand, run_errand
 from vestibule.gateway.framing import Framing
 from vestibule.gateway.headers import Header
 from vestibule.gateway.lasting import SESSION
@@ -188,18 +188,6 @@ async def errand_to(member: Member, question: ProxiedRequest) -> AsyncIterator[E
         yield errand
     finally:
         errand.abandon()
-
-
-async def first_byte(member: Member, errand: Errand) -> ErrandHead:
-    """The head of its answer, within the time that it has at its own path. Raises a `Refusal`."""
-    try:
-        async with asyncio.timeout(member.route.first_byte_seconds):
-            return await errand.head()
-    except TimeoutError as error:
-        raise UpstreamTimeout(
-            f"The MCP server {member.name} did not answer in time.",
-            action="Try again; if it happens again, tell the operator.",
-        ) from error
 
 
 async def ask(member: Member, question: ProxiedRequest) -> Reply:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vestibule.errors import Refusal, UpstreamTimeout
+from vestibule.errors import Refusal
 from vestibule.gateway.errand import Errand, ErrandHead, run_errand
 from vestibule.gateway.framing import NO_BODY, Framing
 from vestibule.gateway.headers import Header
@@ -79,17 +79,6 @@ class Asking:
                     await errand.head()
                 finally:
                     errand.abandon()
-
-    async def head(self, errand: Errand) -> ErrandHead:
-        """Raises a `Refusal`."""
-        try:
-            async with asyncio.timeout(self._route.first_byte_seconds):
-                return await errand.head()
-        except TimeoutError as error:
-            raise UpstreamTimeout(
-                f"The MCP server {self._route.name} did not answer in time.",
-                action="Try again; if it happens again, tell the operator.",
-            ) from error
 
     def begin(self, head: ErrandHead) -> bytes | None:
         """An answer to initialize. Returns the session that there was before, if that has ended now."""

@@ -105,7 +105,7 @@ class SseSession:
 
     async def _answer(self, message: Message, errand: Errand) -> None:
         try:
-            head = await self._asking.head(errand)
+            head = await errand.head_in_time()
             if head.status == 404 and self._asking.session is not None and not message.begins:
                 self._stream.stop()  # the upstream has forgotten this session: the client begins anew
             elif message.is_request:
@@ -141,7 +141,7 @@ class SseSession:
     async def _take_up(self, relay: Relay) -> None:
         errand = await self._asking.listen(self._stream.principal, relay.last_id)
         try:
-            await relay.pass_answer(errand, await self._asking.head(errand))
+            await relay.pass_answer(errand, await errand.head_in_time())
         finally:
             errand.abandon()
 
@@ -154,7 +154,7 @@ class SseSession:
             with suppress(Refusal):
                 errand = await self._asking.listen(self._stream.principal, relay.last_id)
                 try:
-                    head = await self._asking.head(errand)
+                    head = await errand.head_in_time()
                     if 400 <= head.status < 500:
                         return  # it has no such stream
                     await relay.pass_answer(errand, head)
