@@ -12,7 +12,7 @@ from vestibule.cli.output import fault_as_json, list_faults, print_json, say
 
 if TYPE_CHECKING:
     from vestibule.config import Configuration
-    from vestibule.config.models import UpstreamConfig
+    from vestibule.config.upstreams import UpstreamConfig
 
 
 def check(

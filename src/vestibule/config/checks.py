@@ -41,7 +41,7 @@ from vestibule.config.limit_rules import (
     parts_are_known_where_they_count,
     upstreams_with_limits_exist,
 )
-from vestibule.config.models import Configuration, StaticCredentialConfig
+from vestibule.config.models import Configuration
 from vestibule.config.policy_rules import (
     policy_is_sound,
     scopes_of_patterns_say_something,
@@ -76,6 +76,7 @@ from vestibule.config.tenant_rules import (
     tenants_name_what_there_is,
 )
 from vestibule.config.tls_rules import TLS_RULES
+from vestibule.config.upstreams import StaticCredentialConfig
 from vestibule.config.worker_rules import WORKER_RULES
 from vestibule.errors import Fault, InvalidScope
 from vestibule.protocol.scope import read_scope

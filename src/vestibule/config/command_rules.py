@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vestibule.config import defaults
-from vestibule.config.models import Configuration, StaticCredentialConfig, UpstreamConfig
+from vestibule.config.models import Configuration
+from vestibule.config.upstreams import StaticCredentialConfig, UpstreamConfig
 from vestibule.config.values import write_duration
 from vestibule.errors import Fault
 

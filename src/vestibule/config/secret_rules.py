@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vestibule.config import defaults
-from vestibule.config.models import Configuration, StaticCredentialConfig
+from vestibule.config.models import Configuration
 from vestibule.config.provider_rules import services
+from vestibule.config.upstreams import StaticCredentialConfig
 from vestibule.errors import Fault
 from vestibule.model import Secret
 from vestibule.protocol.secrets_strength import HOW_TO_MAKE_ONE, check_root_secret

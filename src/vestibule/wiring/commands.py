@@ -1,6 +1,6 @@
 """Upstreams that are commands, from the configuration."""
 
-from vestibule.config.models import UpstreamConfig
+from vestibule.config.upstreams import UpstreamConfig
 from vestibule.model import Command
 
 

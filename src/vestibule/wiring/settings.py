@@ -9,8 +9,8 @@ from vestibule.authorization_server.lifetimes import LifetimeRule, Lifetimes
 from vestibule.authorization_server.server import RegistrationLimits, Settings
 from vestibule.config import Configuration
 from vestibule.config.authorization import AssertionIssuerConfig, ClientConfig, ClientLifetimesConfig
-from vestibule.config.models import StaticCredentialConfig, UpstreamConfig
 from vestibule.config.tenants import DENY
+from vestibule.config.upstreams import StaticCredentialConfig, UpstreamConfig
 from vestibule.model import (
     DEFAULT_TENANT,
     AuthMethod,
