@@ -61,15 +61,17 @@ soak-streams: $(UV)
 	@$(PYTHON) -m venv .cache/uv
 	@.cache/uv/bin/python -m pip install --quiet --disable-pip-version-check uv
 
-# Debian's packages: a browser, two reverse proxies and a C compiler. Where they cannot be installed, the tests that need one fail and
-# name it.
+# Debian's packages: a browser, two reverse proxies, a C compiler. Where they cannot be installed, the tests that need one
+# fail and name it. The proxies are not started as services: the tests start their own.
 PROGRAMS = chromium nginx caddy cc
 PACKAGES = chromium fonts-dejavu-core nginx-light caddy gcc libc6-dev
+POLICY = /usr/sbin/policy-rc.d
 
 .cache/debian:
 	@mkdir -p .cache
 	@missing=; for program in $(PROGRAMS); do PATH="$$PATH:/usr/sbin" command -v $$program >/dev/null || missing=1; done; \
 		[ -z "$$missing" ] || (command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] \
+		&& { [ -e $(POLICY) ] || { trap 'rm -f $(POLICY)' EXIT; printf '#!/bin/sh\nexit 101\n' >$(POLICY); chmod 755 $(POLICY); }; } \
 		&& apt-get update -qq && apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null) \
 		|| echo "The tests that need one of $(PROGRAMS) will fail. Install Debian's packages $(PACKAGES)."
 	@touch .cache/debian
