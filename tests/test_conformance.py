@@ -31,8 +31,7 @@ async def gateway(tmp_path: Path, fixture_url: str) -> AsyncIterator[Door]:
 
 @pytest.mark.parametrize("revision", EXPECTED)
 async def test_same_result_through_the_gateway_check_by_check(revision: str, gateway: Door, fixture_url: str) -> None:
-    direct = await run_server_scenarios(fixture_url, requirements=revision)
-    judge(direct, revision)
+    direct = await directly(fixture_url, revision)
 
     token = (await gateway.sign_in()).access_token
     localhost = gateway.mcp.replace("127.0.0.1", "localhost")
@@ -68,8 +67,7 @@ NOT_ON_A_PIPE = {
 async def test_same_result_on_a_pipe_check_by_check(revision: str, tmp_path: Path, fixture_url: str) -> None:
     command = [sys.executable, "-m", "tests.parts.fixture_server", "--stdio"]
     upstream = {"name": "main", "command": command}
-    direct = await run_server_scenarios(fixture_url, requirements=revision)
-    judge(direct, revision)
+    direct = await directly(fixture_url, revision)
     async with open_door(tmp_path, "", upstreams=[upstream]) as door:
         token = (await door.sign_in()).access_token
         localhost = door.mcp.replace("127.0.0.1", "localhost")
@@ -77,6 +75,18 @@ async def test_same_result_on_a_pipe_check_by_check(revision: str, tmp_path: Pat
     differ = {name for name in direct.checks if through.checks.get(name) != direct.checks[name]}
     assert differ == set(NOT_ON_A_PIPE[revision]), through.output
     assert set(through.failed()) <= differ, through.output
+
+
+_direct: dict[tuple[str, str], Report] = {}
+
+
+async def directly(url: str, revision: str) -> Report:
+    """The same server without anything before it: asked once, for all who compare."""
+    if (url, revision) not in _direct:
+        report = await run_server_scenarios(url, requirements=revision)
+        judge(report, revision)
+        _direct[url, revision] = report
+    return _direct[url, revision]
 
 
 def judge(report: Report, revision: str) -> None:
